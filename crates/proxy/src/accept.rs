@@ -1,0 +1,223 @@
+//! Listening and accepting: one socket a worker, a bound on connections, and nothing that a client can do to stop it.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::AbortHandle;
+
+use crate::http1::connection;
+use crate::snapshot::{Address, Listener};
+use crate::stream::Stream;
+use crate::worker::{ListenSocket, Worker};
+
+/// Connections that the kernel completes before anybody accepted them.
+const BACKLOG: i32 = 4096;
+
+/// How long accepting rests when the process is out of file descriptors or at its bound of connections.
+const REST: Duration = Duration::from_millis(10);
+
+/// Binds a listener's address once for each of `workers`.
+///
+/// # Errors
+/// If the address is in use, also by another instance that would share the port, or cannot be bound.
+pub fn bind(address: &Address, workers: usize) -> io::Result<Vec<ListenSocket>> {
+    match address {
+        Address::Tcp(address) => bind_tcp(*address, workers),
+        Address::Unix(path) => bind_unix(path, workers),
+    }
+}
+
+fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<Vec<ListenSocket>> {
+    // With SO_REUSEPORT a second gateway would silently share the port; without it, on this trial, it fails.
+    let trial = tcp_socket(address, false)?;
+    trial.bind(&SockAddr::from(address))?;
+    drop(trial);
+    let mut address = address;
+    let mut sockets = Vec::new();
+    for _ in 0..workers {
+        let socket = tcp_socket(address, true)?;
+        socket.bind(&SockAddr::from(address))?;
+        socket.listen(BACKLOG)?;
+        let listener: std::net::TcpListener = socket.into();
+        // Port 0 is resolved by the first socket; the others join it.
+        address = listener.local_addr()?;
+        sockets.push(ListenSocket::Tcp(listener));
+    }
+    Ok(sockets)
+}
+
+fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<ListenSocket>> {
+    use std::os::unix::fs::FileTypeExt;
+    // A socket file left behind by an earlier run is removed, if nobody listens on it.
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    (0..workers).map(|_| listener.try_clone().map(ListenSocket::Unix)).collect()
+}
+
+/// A bound socket's address, the port resolved.
+#[must_use]
+pub fn local_address(socket: &ListenSocket) -> Option<SocketAddr> {
+    match socket {
+        ListenSocket::Tcp(listener) => listener.local_addr().ok(),
+        ListenSocket::Unix(_) => None,
+    }
+}
+
+/// A worker's listeners.
+#[derive(Default)]
+pub(crate) struct Acceptors(Vec<Acceptor>);
+
+struct Acceptor {
+    id: u16,
+    listener: Rc<RefCell<Arc<Listener>>>,
+    task: AbortHandle,
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Acceptors {
+    /// Accepts on `socket`, in place of one that the listener had before.
+    pub(crate) fn open(&mut self, worker: &Rc<Worker>, listener: Arc<Listener>, socket: ListenSocket) -> io::Result<()> {
+        self.close(listener.id);
+        let id = listener.id;
+        let current = Rc::new(RefCell::new(listener));
+        let task = match socket {
+            ListenSocket::Tcp(socket) => {
+                let socket = TcpListener::from_std(socket)?;
+                tokio::task::spawn_local(accept_tcp(worker.clone(), current.clone(), socket))
+            }
+            ListenSocket::Unix(socket) => {
+                let socket = UnixListener::from_std(socket)?;
+                tokio::task::spawn_local(accept_unix(worker.clone(), current.clone(), socket))
+            }
+        };
+        self.0.push(Acceptor { id, listener: current, task: task.abort_handle() });
+        Ok(())
+    }
+
+    /// New connections get the listener's new config.
+    pub(crate) fn update(&mut self, listener: &Arc<Listener>) {
+        for acceptor in self.0.iter().filter(|acceptor| acceptor.id == listener.id) {
+            *acceptor.listener.borrow_mut() = listener.clone();
+        }
+    }
+
+    /// Stops accepting for the listener of this id.
+    pub(crate) fn close(&mut self, id: u16) {
+        self.0.retain(|acceptor| acceptor.id != id);
+    }
+}
+
+async fn accept_tcp(worker: Rc<Worker>, listener: Rc<RefCell<Arc<Listener>>>, socket: TcpListener) {
+    loop {
+        wait_for_room(&listener).await;
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                // Only a socket that is gone already refuses this, and then the first read says so.
+                let _ = stream.set_nodelay(true);
+                start(&worker, &listener, Stream::Tcp(stream), Some(peer));
+            }
+            Err(error) => rest(&error).await,
+        }
+    }
+}
+
+async fn accept_unix(worker: Rc<Worker>, listener: Rc<RefCell<Arc<Listener>>>, socket: UnixListener) {
+    loop {
+        wait_for_room(&listener).await;
+        match socket.accept().await {
+            Ok((stream, _)) => start(&worker, &listener, Stream::Unix(stream), None),
+            Err(error) => rest(&error).await,
+        }
+    }
+}
+
+/// Past the listener's bound, connections wait in the backlog.
+async fn wait_for_room(listener: &RefCell<Arc<Listener>>) {
+    loop {
+        let (open, max) = {
+            let listener = listener.borrow();
+            (listener.open.load(Ordering::Relaxed), listener.limits.max_connections)
+        };
+        if open < max {
+            return;
+        }
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// A client that left before it was accepted costs nothing; anything else (no descriptors, no memory) needs a rest.
+async fn rest(error: &io::Error) {
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) {
+        tokio::time::sleep(REST).await;
+    }
+}
+
+fn start(worker: &Rc<Worker>, listener: &RefCell<Arc<Listener>>, stream: Stream, peer: Option<SocketAddr>) {
+    let listener = listener.borrow().clone();
+    let guard = Open::new(worker, &listener);
+    let worker = worker.clone();
+    tokio::task::spawn_local(async move {
+        let _guard = guard;
+        connection::serve(&worker, stream, listener, peer).await;
+    });
+}
+
+/// Counts a connection for as long as it lives, however it ends.
+struct Open {
+    worker: Rc<Worker>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Open {
+    fn new(worker: &Rc<Worker>, listener: &Listener) -> Self {
+        listener.open.fetch_add(1, Ordering::Relaxed);
+        worker.connections.set(worker.connections.get() + 1);
+        worker.count(|count| {
+            count.connections_accepted.add(1);
+            count.connections_open.add(1);
+        });
+        Self { worker: worker.clone(), open: listener.open.clone() }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.worker.connections.set(self.worker.connections.get() - 1);
+        self.worker.count(|count| {
+            count.connections_open.sub(1);
+            if std::thread::panicking() {
+                count.panics.add(1);
+            }
+        });
+        self.worker.closed.notify_one();
+    }
+}

@@ -1,0 +1,325 @@
+//! A client's connection, as the rest of the data plane sees it, and the body that comes from it.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::StatusCode;
+use tokio::io::AsyncWrite;
+use tollgate_core::{BodyError, BodyStream, Connection, Headers, Scheme};
+
+use super::framing::{Decoder, Framing, Step};
+use super::write;
+use crate::buffer::Buffer;
+use crate::snapshot::{Address, Listener};
+use crate::stream::Stream;
+use crate::timer::{Deadline, Timers, Wait};
+
+/// One client connection. The connection's task and the request's body share it; neither holds a borrow over a wait.
+pub(crate) struct Client {
+    pub(crate) stream: RefCell<Stream>,
+    pub(crate) deadline: Deadline,
+    pub(crate) listener: Arc<Listener>,
+    /// What plugins may know of it.
+    pub(crate) info: Connection,
+    /// The peer's address as text, for the forwarding fields.
+    pub(crate) peer_text: Box<str>,
+    /// Bytes that came and were not used yet.
+    pending: Cell<Buffer>,
+    /// The body of the running request, if nobody reads it any more though it has not ended.
+    unread: Cell<Option<Box<Decoder>>>,
+    /// The body of the running request has not ended.
+    reading: Cell<bool>,
+    /// The client may hold its body back until it gets a 100, and got none.
+    holding_back: Cell<bool>,
+    /// Something came, or the client closed, while it waits for an answer.
+    heard_more: Cell<bool>,
+}
+
+impl Client {
+    pub(crate) fn new(stream: Stream, listener: Arc<Listener>, peer: Option<SocketAddr>, timers: &Rc<Timers>) -> Rc<Self> {
+        let ip = peer.map(|peer| peer.ip().to_canonical());
+        let trusted = ip.is_some_and(|ip| listener.trusted_proxies.iter().any(|network| network.contains(&ip)));
+        let port = match &listener.address {
+            Address::Tcp(address) => address.port(),
+            Address::Unix(_) => 0,
+        };
+        let info = Connection { peer, peer_trusted: trusted, scheme: Scheme::Http, port, listener: listener.name.clone() };
+        let peer_text = ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()).into();
+        Rc::new(Self {
+            stream: RefCell::new(stream),
+            deadline: Deadline::new(timers),
+            listener,
+            info,
+            peer_text,
+            pending: Cell::default(),
+            unread: Cell::default(),
+            reading: Cell::new(false),
+            holding_back: Cell::new(false),
+            heard_more: Cell::new(false),
+        })
+    }
+
+    /// Takes the bytes that came and were not used yet; they must be put back.
+    pub(crate) fn take_pending(&self) -> Buffer {
+        self.pending.take()
+    }
+
+    pub(crate) fn put_pending(&self, buffer: Buffer) {
+        self.pending.set(buffer);
+    }
+
+    /// True if bytes came that were not used yet. Gives an empty buffer back to the worker.
+    pub(crate) fn has_pending(&self) -> bool {
+        let mut buffer = self.pending.take();
+        buffer.release();
+        let some = !buffer.is_empty();
+        self.pending.set(buffer);
+        some
+    }
+
+    /// True if the bytes that came begin a request for a head alone, however it goes on.
+    pub(crate) fn asks_for_head(&self) -> bool {
+        let buffer = self.pending.take();
+        let asks = buffer.data().strip_prefix(b"\r\n").unwrap_or(buffer.data()).starts_with(b"HEAD ");
+        self.pending.set(buffer);
+        asks
+    }
+
+    /// True if the client reset its connection while an answer is on its way. A client that only closed its own
+    /// direction still gets the answer (RFC 9112 §9.6).
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
+        if self.heard_more.get() || self.stream.borrow().poll_readable(cx).is_pending() {
+            return false;
+        }
+        // Bytes of the next request or the end of the stream stay readable: it is not asked twice.
+        self.heard_more.set(true);
+        self.stream.borrow().is_reset()
+    }
+
+    /// Waits until the client sends something (true) or closes, fails, or is over its time (false); holds no buffer
+    /// meanwhile. `stop` ends the wait early.
+    pub(crate) async fn wait_for_request(&self, limit: std::time::Duration, stop: impl Fn() -> bool) -> bool {
+        let came = poll_fn(|cx| match self.stream.borrow().poll_readable(cx) {
+            Poll::Ready(result) => Poll::Ready(result.is_ok()),
+            Poll::Pending if stop() || self.deadline.overdue(Wait::ClientRead, limit, cx) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        self.deadline.done(Wait::ClientRead);
+        came
+    }
+
+    /// A request begins.
+    pub(crate) fn begin(&self) {
+        self.heard_more.set(false);
+        self.reading.set(false);
+        self.holding_back.set(false);
+    }
+
+    /// The body of a request that begins with the pending bytes.
+    pub(crate) fn body(self: &Rc<Self>, framing: Framing, expects_continue: bool) -> ClientBody {
+        self.reading.set(true);
+        self.holding_back.set(expects_continue);
+        let length = match framing {
+            Framing::Length(length) => Some(length),
+            _ => None,
+        };
+        let decoder = Decoder::new(framing, self.listener.limits.max_body_bytes);
+        ClientBody { client: self.clone(), buffer: self.take_pending(), decoder, length, ready: 0, large: false }
+    }
+
+    /// True if the running request's body has not ended, whoever reads it.
+    pub(crate) const fn is_reading(&self) -> bool {
+        self.reading.get()
+    }
+
+    /// True if the client may be waiting for a 100 with its body.
+    pub(crate) const fn is_holding_back(&self) -> bool {
+        self.holding_back.get()
+    }
+
+    /// The unread rest of the running request's body.
+    pub(crate) fn take_unread(&self) -> Option<Box<Decoder>> {
+        self.unread.take()
+    }
+
+    /// How much of the body nobody reads any more, if that is so: `None` within is "not known".
+    pub(crate) fn unread_length(&self) -> Option<Option<u64>> {
+        let decoder = self.unread.take();
+        let length = decoder.as_ref().map(|decoder| decoder.remaining());
+        self.unread.set(decoder);
+        length
+    }
+
+    /// Sends all of `bytes`; false if the client is gone or takes too long.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> bool {
+        let mut sent = 0;
+        poll_fn(|cx| {
+            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+                match ready!(self.poll_send(cx, rest)) {
+                    Ok(n) if n > 0 => sent += n,
+                    _ => return Poll::Ready(false),
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await
+    }
+
+    /// Sends some of `bytes`. A client that takes nothing for as long as an idle one may be silent is given up.
+    pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes) {
+            Poll::Pending => {
+                if self.deadline.overdue(Wait::ClientWrite, self.listener.limits.idle_timeout, cx) {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                Poll::Pending
+            }
+            ready => {
+                self.deadline.done(Wait::ClientWrite);
+                ready
+            }
+        }
+    }
+
+    /// Passes an interim answer on (RFC 9110 §15.2).
+    pub(crate) async fn send_interim(&self, status: StatusCode, headers: &Headers) -> bool {
+        if status == StatusCode::CONTINUE {
+            self.holding_back.set(false);
+        }
+        let mut out = Vec::with_capacity(64);
+        write::interim(&mut out, status, headers);
+        self.send(&out).await
+    }
+
+    /// Ends the connection so that a client that is still sending gets to read the answer: closing at once with unread
+    /// bytes would reset it (RFC 9112 §9.6).
+    pub(crate) async fn linger(&self) {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+        const MOST: usize = 1 << 20;
+        let mut scrap = self.take_pending();
+        let mut read = 0;
+        self.deadline.start(Wait::ClientRead, PATIENCE);
+        poll_fn(|cx| {
+            if ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            loop {
+                let all = scrap.data().len();
+                scrap.consume(all);
+                match self.stream.borrow_mut().poll_fill(cx, scrap.room(false)) {
+                    Poll::Ready(Ok(n)) if n > 0 && read < MOST => read += n,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if self.deadline.overdue(Wait::ClientRead, PATIENCE, cx) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Makes the end of the connection a reset, for an answer that is cut short where its end could not be told from a
+    /// proper one.
+    pub(crate) fn reset_on_close(&self) {
+        // If this fails the socket is gone already.
+        if let Stream::Tcp(socket) = &*self.stream.borrow() {
+            let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+}
+
+/// The body of a client's request. While it lives it owns the connection's unused bytes; it gives them back.
+pub(crate) struct ClientBody {
+    client: Rc<Client>,
+    buffer: Buffer,
+    decoder: Decoder,
+    length: Option<u64>,
+    ready: usize,
+    /// The last read filled its room: the next may be larger.
+    large: bool,
+}
+
+impl ClientBody {
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let room = self.buffer.room(self.large);
+        let space = room.capacity() - room.len();
+        match self.client.stream.borrow_mut().poll_fill(cx, room) {
+            Poll::Ready(Ok(n)) if n > 0 => {
+                self.client.deadline.done(Wait::ClientRead);
+                self.client.holding_back.set(false);
+                self.large = n == space;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(BodyError::Truncated)),
+            Poll::Pending if self.client.deadline.overdue(Wait::ClientRead, self.client.listener.limits.body_timeout, cx) => {
+                Poll::Ready(Err(BodyError::TimedOut))
+            }
+            Poll::Pending => {
+                self.buffer.release();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl BodyStream for ClientBody {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BodyError>> {
+        loop {
+            let (skipped, step) = self.decoder.advance(self.buffer.data())?;
+            self.buffer.consume(skipped);
+            match step {
+                Step::Data(n) => {
+                    self.ready = n;
+                    return Poll::Ready(Ok(true));
+                }
+                Step::End => {
+                    self.ready = 0;
+                    self.client.reading.set(false);
+                    return Poll::Ready(Ok(false));
+                }
+                Step::More => {
+                    self.ready = 0;
+                    ready!(self.poll_more(cx))?;
+                }
+            }
+        }
+    }
+
+    fn data(&self) -> &[u8] {
+        self.buffer.data().get(..self.ready).unwrap_or_default()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.decoder.consumed(n);
+        self.buffer.consume(n);
+        self.ready -= n.min(self.ready);
+        if self.decoder.is_done() {
+            self.client.reading.set(false);
+        }
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    fn trailers(&mut self) -> Option<Headers> {
+        self.decoder.take_trailers()
+    }
+}
+
+impl Drop for ClientBody {
+    fn drop(&mut self) {
+        self.client.put_pending(std::mem::take(&mut self.buffer));
+        self.client.deadline.done(Wait::ClientRead);
+        if !self.decoder.is_done() {
+            let decoder = std::mem::replace(&mut self.decoder, Decoder::new(Framing::None, 0));
+            self.client.unread.set(Some(Box::new(decoder)));
+        }
+    }
+}

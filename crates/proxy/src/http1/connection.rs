@@ -1,0 +1,211 @@
+//! A client's connection from its first byte to its last.
+//!
+//! While it is idle its task holds a few hundred bytes: buffers and the future that serves requests exist only while
+//! there is a request.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use http::{Method, StatusCode, Version};
+use tollgate_core::{Body, Kind, Reject, Response};
+
+use super::client::Client;
+use super::fields;
+use super::framing::{Decoder, Framing, Step};
+use super::relay;
+use super::request::{self, Head, HeadLimits};
+use super::write::Exchange;
+use crate::record::{self, Sent};
+use crate::run;
+use crate::snapshot::Listener;
+use crate::stream::Stream;
+use crate::timer::Wait;
+use crate::worker::Worker;
+
+/// What becomes of a connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    KeepAlive,
+    Close,
+}
+
+/// An unread body up to this long is read away, so that the connection can go on.
+const WORTH_DRAINING: u64 = 256 * 1024;
+
+/// Serves a connection until either side ends it.
+pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Listener>, peer: Option<SocketAddr>) {
+    let client = Client::new(stream, listener, peer, &worker.timers);
+    // The first request has to come as fast as a head; later ones may take the idle time.
+    let mut patience = client.listener.limits.header_timeout;
+    loop {
+        if !client.has_pending() {
+            let stop = || worker.shared.is_draining();
+            if !client.wait_for_request(patience, stop).await {
+                return;
+            }
+        }
+        if Box::pin(serve_burst(worker, &client)).await == After::Close {
+            return;
+        }
+        patience = client.listener.limits.idle_timeout;
+    }
+}
+
+/// Serves requests for as long as there are bytes of them at hand.
+async fn serve_burst(worker: &Rc<Worker>, client: &Rc<Client>) -> After {
+    loop {
+        let after = match read_head(client).await {
+            Ok(Some(head)) => serve_request(worker, client, head).await,
+            Ok(None) => After::Close,
+            Err(reject) => refuse(worker, client, reject, client.asks_for_head()).await,
+        };
+        if after == After::Close || !client.has_pending() {
+            return after;
+        }
+    }
+}
+
+/// Reads the head of a request; `None` if the client left or stayed silent.
+async fn read_head(client: &Client) -> Result<Option<Head>, Reject> {
+    let limits = &client.listener.limits;
+    let head_limits =
+        HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers, uri: limits.max_uri_bytes };
+    let mut buffer = client.take_pending();
+    let mut seen = 0;
+    let outcome = std::future::poll_fn(|cx| {
+        loop {
+            let bytes = buffer.data();
+            // A head that came in part is not parsed again until it may be complete or too long.
+            let worth_parsing = seen == 0 || bytes.len() > head_limits.uri || fields::may_be_complete(bytes, seen);
+            if !bytes.is_empty() && worth_parsing {
+                match request::parse(bytes, &head_limits, client.info.peer_trusted) {
+                    Ok(None) => {}
+                    done => return Poll::Ready(done),
+                }
+            }
+            seen = bytes.len();
+            match client.stream.borrow_mut().poll_fill(cx, buffer.room(false)) {
+                Poll::Ready(Ok(n)) if n > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(None)),
+                Poll::Pending if client.deadline.overdue(Wait::ClientRead, limits.header_timeout, cx) => {
+                    return Poll::Ready(if buffer.is_empty() {
+                        Ok(None)
+                    } else {
+                        Err(Reject::new(Kind::RequestTimeout, "The head of the request took too long."))
+                    });
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+    client.deadline.done(Wait::ClientRead);
+    if let Ok(Some(head)) = &outcome {
+        buffer.consume(head.length);
+    }
+    client.put_pending(buffer);
+    outcome
+}
+
+async fn serve_request(worker: &Rc<Worker>, client: &Rc<Client>, head: Head) -> After {
+    let started = Instant::now();
+    let Head { mut request, framing, keep_alive, .. } = head;
+    client.begin();
+    let exchange = Exchange {
+        version: request.version,
+        head: request.method == Method::HEAD,
+        keep_alive: keep_alive && !worker.shared.is_draining(),
+    };
+    if let Framing::Length(length) = framing
+        && length > client.listener.limits.max_body_bytes
+    {
+        let reject = Reject::new(Kind::BodyTooLarge, "The body is longer than this listener takes.");
+        return refuse(worker, client, reject, exchange.head).await;
+    }
+    if !matches!(framing, Framing::None | Framing::Length(0)) {
+        request.body = Body::Stream(Box::new(client.body(framing, request.expects_continue)));
+    }
+    let sent = run::run(worker, client, request, exchange, started).await;
+    finish(client, sent).await
+}
+
+/// Brings the connection into the state for its next request, if there can be one.
+async fn finish(client: &Client, sent: Sent) -> After {
+    let unread = client.take_unread();
+    if !sent.complete {
+        return After::Close;
+    }
+    let readable = match unread {
+        None => return if sent.keep_alive { After::KeepAlive } else { After::Close },
+        Some(mut decoder) => sent.keep_alive && drain(client, &mut decoder).await,
+    };
+    if readable {
+        return After::KeepAlive;
+    }
+    client.linger().await;
+    After::Close
+}
+
+/// Reads a body that nobody wants to its end, if that is near.
+async fn drain(client: &Client, decoder: &mut Decoder) -> bool {
+    let mut buffer = client.take_pending();
+    let mut left = WORTH_DRAINING;
+    client.deadline.start(Wait::ClientRead, client.listener.limits.body_timeout);
+    let drained = std::future::poll_fn(|cx| {
+        loop {
+            let Ok((skipped, step)) = decoder.advance(buffer.data()) else { return Poll::Ready(false) };
+            buffer.consume(skipped);
+            match step {
+                Step::End => return Poll::Ready(true),
+                Step::Data(n) if n as u64 > left => return Poll::Ready(false),
+                Step::Data(n) => {
+                    left -= n as u64;
+                    decoder.consumed(n);
+                    buffer.consume(n);
+                }
+                Step::More => match client.stream.borrow_mut().poll_fill(cx, buffer.room(false)) {
+                    Poll::Ready(Ok(n)) if n > 0 => {}
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending => {
+                        let limit = client.listener.limits.body_timeout;
+                        return if client.deadline.overdue(Wait::ClientRead, limit, cx) {
+                            Poll::Ready(false)
+                        } else {
+                            Poll::Pending
+                        };
+                    }
+                },
+            }
+        }
+    })
+    .await;
+    client.deadline.done(Wait::ClientRead);
+    client.put_pending(buffer);
+    drained
+}
+
+/// True if the connection can go on after an answer that is given before the request's body was read.
+pub(crate) fn can_continue_unread(client: &Client) -> bool {
+    match client.unread_length() {
+        // Its body is read, or is being read by the exchange.
+        None => !(client.is_reading() && client.is_holding_back()),
+        Some(length) => !client.is_holding_back() && length.is_some_and(|length| length <= WORTH_DRAINING),
+    }
+}
+
+/// Answers a request that was not understood, and closes: what follows on the connection cannot be trusted.
+async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, reject: Reject, head: bool) -> After {
+    let started = Instant::now();
+    let response: Response = reject.to_response("");
+    let exchange = Exchange { version: Version::HTTP_11, head, keep_alive: false };
+    let status: StatusCode = response.status;
+    let sent = relay::answer(worker, client, response, exchange).await;
+    record::refused(worker, client, &reject, status, sent, started);
+    if sent.complete {
+        client.linger().await;
+    }
+    After::Close
+}

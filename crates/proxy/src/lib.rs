@@ -1,0 +1,22 @@
+//! The data plane: from an accepted connection to a recorded answer.
+//!
+//! The modules below stand in the order in which a request meets them. A [`worker`] owns all that happens on its
+//! thread; [`snapshot`] is the compiled config it works from.
+#![warn(missing_docs)]
+
+pub mod accept;
+pub(crate) mod http1;
+pub mod normalize;
+pub(crate) mod forward;
+pub mod route;
+pub(crate) mod run;
+pub mod service;
+pub(crate) mod record;
+pub mod log;
+
+pub mod snapshot;
+pub mod worker;
+
+pub(crate) mod buffer;
+pub(crate) mod stream;
+pub(crate) mod timer;

@@ -1,0 +1,222 @@
+//! One request: its route, its chain, its service, its answer, its record.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::{Method, StatusCode};
+use tollgate_core::context::Captures;
+use tollgate_core::plugin::Outcome;
+use tollgate_core::{Context, Kind, Known, Reject, Request, Response, Terminal};
+
+use crate::forward;
+use crate::http1::client::Client;
+use crate::http1::relay;
+use crate::http1::request::ALLOWED;
+use crate::http1::write::Exchange;
+use crate::normalize;
+use crate::record::{Record, Sent};
+use crate::route::{FieldLookup, Found, Query};
+use crate::service::send;
+use crate::snapshot::{PathPart, Route, Snapshot};
+use crate::worker::{View, Worker};
+
+/// Handles a request from its head to the last byte of its answer.
+pub(crate) async fn run(
+    worker: &Rc<Worker>,
+    client: &Rc<Client>,
+    mut request: Request,
+    exchange: Exchange,
+    started: Instant,
+) -> Sent {
+    let view = worker.view();
+    let way = find(&view.snapshot, &request, client.listener.id);
+    let route = way.route;
+    let record = Record::start(worker, route, &request, started);
+    let mut cx = Context::new(&client.info, &route.info, started);
+    cx.captures = way.captures;
+    forward::apply(&mut cx, &mut request, client);
+    let end = End { worker, view: &view, client, route, way: way.end };
+    let response = route.chain.run(&mut cx, request, &end).await;
+    let sent = relay::answer(worker, client, response, exchange).await;
+    record.finish(&view.snapshot, &cx, &sent);
+    sent
+}
+
+/// Where a request goes.
+struct Way<'s> {
+    route: &'s Route,
+    captures: Captures,
+    end: WayEnd,
+}
+
+/// What stands at the end of the chain.
+enum WayEnd {
+    /// The route's service; the prefix of the path that the route matched is so long.
+    Service { prefix: usize },
+    /// Nothing: the gateway answers.
+    Refuse { kind: Kind, detail: &'static str, allow: Option<Cow<'static, str>> },
+    /// `OPTIONS *`, or `OPTIONS` whose hops are used up: the gateway answers for itself.
+    Options,
+}
+
+fn find<'s>(snapshot: &'s Snapshot, request: &Request, listener: u16) -> Way<'s> {
+    let unrouted = |end| Way { route: &snapshot.unrouted, captures: Captures::new(), end };
+    if request.method == Method::OPTIONS {
+        let hops_left = request.headers.known(Known::MaxForwards).next();
+        if request.path() == "*" || hops_left.is_some_and(|hops| hops.iter().all(|digit| *digit == b'0')) {
+            return unrouted(WayEnd::Options);
+        }
+    }
+    let host = request.host();
+    let found = snapshot.router.find(&Query {
+        host: (!host.is_empty()).then_some(host),
+        path: request.path(),
+        method: request.method.as_str(),
+        listener,
+        headers: &Fields(request),
+        query: request.query().unwrap_or_default(),
+        preflight_method: preflight(request),
+    });
+    let matched = match found {
+        Found::Route(matched) => matched,
+        Found::MethodNotAllowed(allow) => {
+            return unrouted(WayEnd::Refuse {
+                kind: Kind::MethodNotAllowed,
+                detail: "This resource does not take this method.",
+                allow: Some(allow.into()),
+            });
+        }
+        Found::NotFound => {
+            return unrouted(WayEnd::Refuse { kind: Kind::NoRoute, detail: "No route matches this request.", allow: None });
+        }
+    };
+    let Some(route) = snapshot.routes.get(*matched.value) else {
+        return unrouted(WayEnd::Refuse { kind: Kind::Internal, detail: "The route is gone.", allow: None });
+    };
+    let path = request.path();
+    let captures = matched
+        .captures
+        .iter()
+        .map(|(name, range)| (Box::from(*name), Box::from(path.get(range.clone()).unwrap_or_default())))
+        .collect();
+    Way { route, captures, end: WayEnd::Service { prefix: matched.prefix_len } }
+}
+
+/// The method that a CORS preflight asks for.
+fn preflight(request: &Request) -> Option<&str> {
+    if request.method == Method::OPTIONS && request.headers.has(Known::Origin) {
+        request.headers.get_str("access-control-request-method")
+    } else {
+        None
+    }
+}
+
+/// A request's fields, as the router looks at them.
+struct Fields<'a>(&'a Request);
+
+impl FieldLookup for Fields<'_> {
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.0.headers.get_all(name).any(test)
+    }
+}
+
+/// What the chain ends in.
+struct End<'a> {
+    worker: &'a Rc<Worker>,
+    view: &'a Rc<View>,
+    client: &'a Rc<Client>,
+    route: &'a Route,
+    way: WayEnd,
+}
+
+impl Terminal for End<'_> {
+    fn call<'a>(&'a self, cx: &'a mut Context<'_>, request: Request) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+        Box::pin(self.answer(cx, request))
+    }
+}
+
+impl End<'_> {
+    async fn answer(&self, cx: &mut Context<'_>, mut request: Request) -> Outcome {
+        let prefix = match &self.way {
+            WayEnd::Service { prefix } => *prefix,
+            WayEnd::Options => {
+                return Ok(Response::new(StatusCode::OK).with_header("Allow", ALLOWED));
+            }
+            WayEnd::Refuse { kind, detail, allow } => {
+                let reject = Reject::new(*kind, *detail);
+                return Err(match allow {
+                    Some(allow) => reject.with_header("Allow", allow.clone()),
+                    None => reject,
+                });
+            }
+        };
+        let service = self.route.service.and_then(|index| Some((index, self.view.snapshot.services.get(index)?)));
+        let Some((service_index, service)) = service else {
+            return Err(Reject::new(Kind::NoRoute, "This route has no service."));
+        };
+        count_hop(&mut request)?;
+        let stripped = self.change_path(cx, &mut request, prefix)?;
+        let exchange = send::Exchange {
+            worker: self.worker,
+            view: self.view,
+            client: self.client,
+            service_index,
+            service,
+            preserve_host: self.route.preserve_host,
+            stripped,
+        };
+        exchange.send(cx, request).await
+    }
+
+    /// Strips and rewrites the path as the route says; gives the prefix that was stripped, `None` if the path was rewritten.
+    fn change_path(&self, cx: &Context<'_>, request: &mut Request, prefix: usize) -> Result<Option<String>, Reject> {
+        if let Some(parts) = &self.route.rewrite_path {
+            let path = rewrite(parts, &cx.captures);
+            let path = normalize::path(path.as_bytes())
+                .map_err(|error| Reject::new(Kind::BadTarget, "The path cannot be rewritten.").because(error))?
+                .into_string();
+            request.set_path(&path);
+            return Ok(None);
+        }
+        if !self.route.strip_path || prefix <= 1 {
+            return Ok(Some(String::new()));
+        }
+        let (stripped, rest) = request.path().split_at_checked(prefix).unwrap_or_default();
+        let (stripped, rest) = (stripped.trim_end_matches('/').to_owned(), rest.trim_start_matches('/'));
+        let rest = format!("/{rest}");
+        request.set_path(&rest);
+        Ok(Some(stripped))
+    }
+}
+
+/// `Max-Forwards` counts down for `OPTIONS` (RFC 9110 §7.6.2).
+fn count_hop(request: &mut Request) -> Result<(), Reject> {
+    if request.method != Method::OPTIONS {
+        return Ok(());
+    }
+    let Some(hops) = request.headers.known(Known::MaxForwards).next() else { return Ok(()) };
+    let hops: u64 = std::str::from_utf8(hops)
+        .ok()
+        .and_then(|hops| hops.parse().ok())
+        .ok_or_else(|| Reject::new(Kind::BadRequest, "Max-Forwards is not a number."))?;
+    let left = hops.saturating_sub(1).to_string();
+    request.headers.remove_known(Known::MaxForwards);
+    request.headers.add("Max-Forwards", left);
+    Ok(())
+}
+
+fn rewrite(parts: &[PathPart], captures: &Captures) -> String {
+    let mut path = String::new();
+    for part in parts {
+        match part {
+            PathPart::Literal(text) => path.push_str(text),
+            PathPart::Capture(name) => {
+                let value = captures.iter().find(|(known, _)| **known == **name);
+                path.push_str(value.map_or("", |(_, value)| value));
+            }
+        }
+    }
+    path
+}

@@ -1,0 +1,319 @@
+//! The way of a request to a service: pick a target, get a connection, send, try again only where that is safe.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::{Method, StatusCode};
+use smallvec::SmallVec;
+use tollgate_core::metrics::Shard;
+use tollgate_core::plugin::Outcome;
+use tollgate_core::{Body, BodyError, Context, Kind, Reject, Request};
+
+use super::answer_body::AnswerBody;
+use super::connect::{self, ConnectError};
+use super::exchange::{self, Asked, Failure, Line};
+use super::rewrite::{self, Outside};
+use super::tunnel::ServiceEnd;
+use super::upload::Upload;
+use super::{HashOn, Service, Target, balance};
+use crate::buffer::Buffer;
+use crate::http1::answer::Head;
+use crate::http1::client::Client;
+use crate::http1::framing::Framing;
+use crate::timer::Wait;
+use crate::worker::{View, Worker};
+
+/// One request's business with a service.
+pub(crate) struct Exchange<'a> {
+    pub(crate) worker: &'a Rc<Worker>,
+    pub(crate) view: &'a Rc<View>,
+    pub(crate) client: &'a Rc<Client>,
+    pub(crate) service_index: usize,
+    pub(crate) service: &'a Service,
+    pub(crate) preserve_host: bool,
+    /// What was removed from the front of the client's path; `None` if the path was rewritten beyond that.
+    pub(crate) stripped: Option<String>,
+}
+
+/// Why a try failed.
+enum Failed {
+    Connect(ConnectError),
+    Exchange(Failure),
+}
+
+/// A request that a target has in its hands; counts it, however it ends.
+pub(crate) struct Lease {
+    view: Rc<View>,
+    service: usize,
+    target: usize,
+    worker: usize,
+    started: Instant,
+    status: Option<StatusCode>,
+}
+
+impl Lease {
+    fn new(exchange: &Exchange<'_>, target: usize) -> Self {
+        let lease = Self {
+            view: exchange.view.clone(),
+            service: exchange.service_index,
+            target,
+            worker: exchange.worker.index,
+            started: Instant::now(),
+            status: None,
+        };
+        lease.with(|service, target, shard| {
+            shard.in_flight.add(1);
+            if service.tracks_load {
+                target.load.begin();
+            }
+        });
+        lease
+    }
+
+    fn with(&self, act: impl FnOnce(&Service, &Target, &Shard)) {
+        let service = self.view.snapshot.services.get(self.service);
+        let target = service.and_then(|service| service.targets.get(self.target));
+        if let (Some(service), Some(target)) = (service, target)
+            && let Some(shard) = target.series.shard(self.worker)
+        {
+            act(service, target, shard);
+        }
+    }
+
+    /// The head of the answer came.
+    fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+        self.with(|service, target, _| {
+            if service.tracks_load {
+                let now = Instant::now();
+                target.load.observe(now - self.started, now);
+            }
+        });
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let class = self.status.map_or(0, |status| usize::from(status.as_u16() / 100));
+        self.with(|service, target, shard| {
+            shard.in_flight.sub(1);
+            if let Some(counter) = shard.answers.get(class) {
+                counter.add(1);
+            }
+            shard.latency.record(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
+            if service.tracks_load {
+                target.load.end();
+            }
+        });
+    }
+}
+
+impl Exchange<'_> {
+    /// Gets an answer for `request` from one of the service's targets.
+    pub(crate) async fn send(&self, cx: &mut Context<'_>, mut request: Request) -> Outcome {
+        self.client.deadline.start(Wait::Total, self.service.timeouts.total);
+        let key = self.service.hash_on.as_ref().and_then(|on| hash_key(on, cx, &request));
+        let asked = Asked::of(&request);
+        let mut tried: SmallVec<[usize; 2]> = SmallVec::new();
+        let mut upload: Option<Upload> = None;
+        let mut last: Option<Failed> = None;
+        loop {
+            let target_index = self.pick(key, &tried);
+            let Some((index, target)) = target_index.and_then(|index| Some((index, self.service.targets.get(index)?)))
+            else {
+                return Err(last.map_or_else(no_target, reject));
+            };
+            if !self.preserve_host || request.authority().is_empty() {
+                request.set_host_field(&target.authority);
+            }
+            let ready = match upload.take() {
+                None => Upload::new(&mut request, &self.service.base_path),
+                Some(mut upload) => {
+                    self.worker.count(|count| count.retries.add(1));
+                    upload.restart(&request, &self.service.base_path);
+                    upload
+                }
+            };
+            cx.upstream.tries += 1;
+            if self.view.snapshot.access_log.is_some() {
+                cx.upstream.target = Some(target.label.clone());
+            }
+            match self.try_target(index, target, ready, &asked).await {
+                Ok((head, line, upload, lease)) => return Ok(self.answer(cx, &request, head, line, upload, lease)),
+                // Nothing was sent: any request may go to another target.
+                Err((failed @ Failed::Connect(_), back)) if cx.upstream.tries <= self.service.retries => {
+                    tried.push(index);
+                    upload = Some(back);
+                    last = Some(failed);
+                }
+                Err((failed, _)) => return Err(reject(failed)),
+            }
+        }
+    }
+
+    fn pick(&self, key: Option<u64>, tried: &[usize]) -> Option<usize> {
+        let targets = &self.service.targets;
+        if targets.len() == 1 && tried.is_empty() {
+            return Some(0);
+        }
+        let load = |index: usize| targets.get(index).map(|target| &target.load);
+        self.service.balancer.pick(&load, &|index| !tried.contains(&index), key, Instant::now())
+    }
+
+    /// Sends over a pooled connection or a new one. A pooled one that turns out to be closed is replaced once, if not
+    /// a byte came back and the request is idempotent or not a byte of it went out (RFC 9112 §9.3.1, RFC 9110 §9.2.2).
+    async fn try_target(
+        &self,
+        index: usize,
+        target: &Target,
+        mut upload: Upload,
+        asked: &Asked,
+    ) -> Result<(Head, Line, Upload, Lease), (Failed, Upload)> {
+        let timeouts = &self.service.timeouts;
+        let idempotent = is_idempotent(&asked.method);
+        let mut fresh = false;
+        loop {
+            let mut lease = Lease::new(self, index);
+            let mut line = match self.line(index, target, fresh, !idempotent).await {
+                Ok(line) => line,
+                Err(error) => return Err((Failed::Connect(error), upload)),
+            };
+            match exchange::run(&mut line, &mut upload, asked, self.client, timeouts).await {
+                Ok(head) => {
+                    lease.answered(head.response.status);
+                    return Ok((head, line, upload, lease));
+                }
+                Err(Failure::Silent(_)) if line.reused && upload.can_restart() && (idempotent || upload.is_untouched()) => {
+                    self.worker.count(|count| count.retries.add(1));
+                    upload.rewind();
+                    fresh = true;
+                }
+                Err(failure) => return Err((Failed::Exchange(failure), upload)),
+            }
+        }
+    }
+
+    async fn line(&self, index: usize, target: &Target, fresh: bool, verify: bool) -> Result<Line, ConnectError> {
+        let pool = self.view.pools.get(self.service.first_pool + index);
+        let Some(pool) = pool.cloned() else {
+            return Err(ConnectError::Failed(std::io::Error::other("the target has no pool")));
+        };
+        if !fresh && let Some(stream) = pool.take(verify) {
+            self.worker.count(|count| count.upstream_reuses.add(1));
+            return Ok(Line { stream, buffer: Buffer::default(), pool, reused: true });
+        }
+        let stream = connect::connect(&target.address, &self.client.deadline, self.service.timeouts.connect).await?;
+        self.worker.count(|count| count.upstream_connects.add(1));
+        Ok(Line { stream, buffer: Buffer::default(), pool, reused: false })
+    }
+
+    /// Makes the answer that the chain sees of a head and what follows it.
+    fn answer(
+        &self,
+        cx: &Context<'_>,
+        request: &Request,
+        head: Head,
+        line: Line,
+        upload: Upload,
+        lease: Lease,
+    ) -> tollgate_core::Response {
+        let Head { mut response, framing, keep_alive, .. } = head;
+        rewrite::answer(
+            &mut response.headers,
+            &Outside {
+                scheme: cx.scheme,
+                authority: request.authority(),
+                service: self.service,
+                stripped: self.stripped.as_deref(),
+            },
+        );
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            response.tunnel = Some(Box::new(ServiceEnd::new(line, self.service.timeouts.tunnel, lease)));
+            return response;
+        }
+        let sent = upload.is_done();
+        if matches!(framing, Framing::None | Framing::Length(0)) {
+            if sent && keep_alive {
+                line.release();
+            }
+            return response;
+        }
+        let rest = (!sent).then_some(upload);
+        let idle = self.service.timeouts.idle;
+        let body = AnswerBody::new(self.client.clone(), line, framing, keep_alive, rest, idle, lease);
+        response.body = Body::Stream(Box::new(body));
+        response
+    }
+}
+
+/// Methods that may be sent twice (RFC 9110 §9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS)
+}
+
+fn hash_key(on: &HashOn, cx: &Context<'_>, request: &Request) -> Option<u64> {
+    match on {
+        HashOn::Ip => Some(match cx.client_ip {
+            std::net::IpAddr::V4(ip) => balance::hash(&ip.octets()),
+            std::net::IpAddr::V6(ip) => balance::hash(&ip.octets()),
+        }),
+        HashOn::Path => Some(balance::hash(request.path().as_bytes())),
+        HashOn::Header(name) => request.headers.get(name).map(balance::hash),
+        HashOn::Cookie(name) => cookie(request, name).map(balance::hash),
+        HashOn::Query(name) => {
+            let pairs = request.query()?.split('&');
+            let value = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| key == name);
+            value.map(|(_, value)| balance::hash(value.as_bytes()))
+        }
+    }
+}
+
+fn cookie<'r>(request: &'r Request, name: &str) -> Option<&'r [u8]> {
+    request
+        .headers
+        .known(tollgate_core::Known::Cookie)
+        .flat_map(|line| line.split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+fn no_target() -> Reject {
+    Reject::new(Kind::Unavailable, "The service has no target that can take the request.")
+}
+
+fn reject(failed: Failed) -> Reject {
+    match failed {
+        Failed::Connect(error @ ConnectError::Timeout(_)) => {
+            Reject::new(Kind::ConnectTimeout, "The service did not accept a connection in time.").because(error)
+        }
+        Failed::Connect(error) => Reject::new(Kind::ConnectFailed, "The service cannot be reached.").because(error),
+        Failed::Exchange(failure) => reject_exchange(failure),
+    }
+}
+
+fn reject_exchange(failure: Failure) -> Reject {
+    match failure {
+        Failure::Client(error) => {
+            let (kind, detail) = match error {
+                BodyError::TimedOut => (Kind::RequestTimeout, "The body of the request took too long."),
+                BodyError::TooLarge => (Kind::BodyTooLarge, "The body of the request is too long."),
+                BodyError::Malformed => (Kind::BadRequest, "The body of the request is malformed."),
+                BodyError::Truncated => (Kind::BadRequest, "The body of the request ended too early."),
+            };
+            Reject::new(kind, detail).because(error)
+        }
+        Failure::ClientGone => Reject::new(Kind::BadRequest, "The client is gone."),
+        Failure::Silent(source) => {
+            let reject = Reject::new(Kind::ServiceClosed, "The service closed the connection without an answer.");
+            match source {
+                Some(error) => reject.because(error),
+                None => reject,
+            }
+        }
+        Failure::Truncated => Reject::new(Kind::ServiceClosed, "The service closed the connection within its answer."),
+        Failure::Answer(error) => Reject::new(Kind::BadAnswer, "The service's answer is malformed.").because(error),
+        Failure::Interim => Reject::new(Kind::BadAnswer, "The service sends interim answers without end."),
+        Failure::Timeout(limit) => Reject::new(Kind::AnswerTimeout, "The service did not answer in time.")
+            .because(format!("nothing came for {limit:?}")),
+    }
+}

@@ -1,0 +1,361 @@
+//! The one place where a config becomes what runs: file → [`Snapshot`] and listeners.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use tollgate_config as written;
+use tollgate_config::{Config, Loaded, PluginUse};
+use tollgate_core::document::{Located, Problem, Raw, Span};
+use tollgate_core::metrics::Metrics;
+use tollgate_core::plugin::Link;
+use tollgate_core::{Chain, RouteInfo};
+use tollgate_plugins::{Entry, Lookup, PLUGINS};
+use tollgate_proxy::route::{PathPattern, RouteSpec, Router, ValueMatch};
+use tollgate_proxy::service::balance::{self, Balancer, TargetLoad};
+use tollgate_proxy::service::{HashOn, Keepalive, Service, Target, TargetAddress, Timeouts};
+use tollgate_proxy::snapshot::{Address, Limits, Listener, PathPart, Route, Snapshot};
+
+/// What goes on from one config to the next.
+#[derive(Default)]
+pub(crate) struct Before {
+    /// The targets in use, by service and label: they keep their connections and counts.
+    pub(crate) targets: HashMap<(String, Arc<str>), Arc<Target>>,
+    /// The listeners in use.
+    pub(crate) listeners: Vec<Arc<Listener>>,
+}
+
+/// A config, ready to run.
+pub(crate) struct Compiled {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) listeners: Vec<Arc<Listener>>,
+}
+
+/// Reads a config file and compiles it; all problems of both are in the result.
+pub(crate) fn load(path: &std::path::Path, metrics: &Metrics, before: &Before) -> (Loaded, Option<Compiled>) {
+    finish(written::load(path), metrics, before)
+}
+
+/// [`load`] for a config that was read already.
+pub(crate) fn finish(mut loaded: Loaded, metrics: &Metrics, before: &Before) -> (Loaded, Option<Compiled>) {
+    let Some(config) = &loaded.config else {
+        // What stands in the file may be wrong in plugins as well; the decoded part is gone, so only that is reported.
+        return (loaded, None);
+    };
+    match compile(config, metrics, before) {
+        Ok(compiled) => (loaded, Some(compiled)),
+        Err(problems) => {
+            loaded.add_problems(problems);
+            (loaded, None)
+        }
+    }
+}
+
+/// Compiles a config.
+///
+/// # Errors
+/// All problems that only the plugins and the router can see.
+pub(crate) fn compile(config: &Config, metrics: &Metrics, before: &Before) -> Result<Compiled, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let listeners = listeners(config, before);
+    let services = services(config, metrics, before);
+    let mut plugins = Plugins::new(config, &mut problems);
+    let mut specs = Vec::with_capacity(config.routes.len());
+    let mut routes = Vec::with_capacity(config.routes.len());
+    let service_index: HashMap<&str, usize> =
+        services.iter().enumerate().map(|(index, service)| (service.name.as_str(), index)).collect();
+    for route in &config.routes {
+        let service = route.service.as_ref().and_then(|name| service_index.get(&**name).copied());
+        let chain = plugins.chain(route, service, &mut problems);
+        specs.push(spec(route, routes.len(), &chain, &listeners));
+        routes.push(Route {
+            info: RouteInfo { name: route.name.to_string(), service: route.service.as_ref().map(ToString::to_string) },
+            chain,
+            service,
+            strip_path: route.strip_path,
+            rewrite_path: route.rewrite_path.as_ref().map(rewrite),
+            preserve_host: route.preserve_host,
+            series: metrics.route(&route.name),
+        });
+    }
+    let router = Router::build(specs).map_err(|errors| {
+        errors
+            .into_iter()
+            .filter_map(|error| config.routes.get(error.route).map(|route| route.problem(error.message)))
+            .collect::<Vec<_>>()
+    });
+    let router = match router {
+        Ok(router) if problems.is_empty() => router,
+        Ok(_) => return Err(problems),
+        Err(errors) => return Err([problems, errors].concat()),
+    };
+    let unrouted = Route {
+        info: RouteInfo::default(),
+        chain: plugins.global_chain(),
+        service: None,
+        strip_path: false,
+        rewrite_path: None,
+        preserve_host: true,
+        series: metrics.route(""),
+    };
+    let snapshot = Snapshot { router, routes, unrouted, services, access_log: None };
+    Ok(Compiled { snapshot, listeners })
+}
+
+/// Compiles the plugins of each scope once.
+struct Plugins {
+    global: Vec<Placed>,
+    services: Vec<Vec<Placed>>,
+    /// Chains of routes without plugins of their own, by their service.
+    shared: HashMap<Option<usize>, Chain>,
+}
+
+/// A compiled plugin and its place in the order of a chain.
+type Placed = (usize, Link);
+
+impl Plugins {
+    fn new(config: &Config, problems: &mut Vec<Problem>) -> Self {
+        let mut global = scope(&config.plugins, problems);
+        for (order, entry) in PLUGINS.iter().enumerate().filter(|(_, entry)| tollgate_plugins::is_on_by_default(entry.name)) {
+            if global.iter().all(|(placed, _)| *placed != order) {
+                // A default config is the plugin's own; it cannot be wrong.
+                global.extend(default_link(entry).map(|link| (order, link)));
+            }
+        }
+        let services = config.services.iter().map(|service| scope(&service.plugins, problems)).collect();
+        Self { global, services, shared: HashMap::new() }
+    }
+
+    /// The chain of a route: of each plugin the nearest use, in the order of all plugins.
+    fn chain(&mut self, route: &Located<written::Route>, service: Option<usize>, problems: &mut Vec<Problem>) -> Chain {
+        let own = scope(&route.plugins, problems);
+        // Routes without plugins of their own share the chain of their service, or the global one.
+        let key = service.filter(|index| self.services.get(*index).is_some_and(|links| !links.is_empty()));
+        if own.is_empty()
+            && let Some(chain) = self.shared.get(&key)
+        {
+            return chain.clone();
+        }
+        let of_service = service.and_then(|index| self.services.get(index)).map(Vec::as_slice).unwrap_or_default();
+        let chain = merge(&[&self.global, of_service, &own]);
+        if own.is_empty() {
+            self.shared.insert(key, chain.clone());
+        }
+        chain
+    }
+
+    fn global_chain(&self) -> Chain {
+        merge(&[&self.global])
+    }
+}
+
+/// Later scopes win by plugin.
+fn merge(scopes: &[&[Placed]]) -> Chain {
+    let links: BTreeMap<usize, Link> = scopes.iter().flat_map(|scope| scope.iter().cloned()).collect();
+    Chain::new(links.into_values().collect())
+}
+
+fn default_link(entry: &Entry) -> Option<Link> {
+    (entry.compile)(&Raw::absent(String::new(), Span::default())).ok()
+}
+
+fn scope(uses: &[PluginUse], problems: &mut Vec<Problem>) -> Vec<Placed> {
+    let mut placed: Vec<Placed> = Vec::new();
+    for plugin in uses {
+        match tollgate_plugins::lookup(&plugin.name) {
+            Lookup::Built(entry, order) => {
+                if placed.iter().any(|(other, _)| *other == order) {
+                    let message = format!("the plugin `{}` stands in this list twice", *plugin.name);
+                    problems.push(plugin.problem(message).with_help("keep one of them"));
+                    continue;
+                }
+                match (entry.compile)(&plugin.config) {
+                    Ok(link) => placed.push((order, link)),
+                    Err(errors) => problems.extend(errors),
+                }
+            }
+            Lookup::NotBuilt(_) => problems.push(plugin.not_built()),
+            Lookup::Unknown { .. } => {
+                let names = PLUGINS.iter().map(|entry| entry.name);
+                problems.push(plugin.unknown(names));
+            }
+        }
+    }
+    placed
+}
+
+fn listeners(config: &Config, before: &Before) -> Vec<Arc<Listener>> {
+    let mut taken: Vec<u16> = before.listeners.iter().map(|listener| listener.id).collect();
+    let mut compiled = Vec::new();
+    for listener in &config.listeners {
+        let address = match &listener.address {
+            written::ListenAddress::Tcp(address) => Address::Tcp(*address),
+            written::ListenAddress::Unix(path) => Address::Unix(path.clone()),
+        };
+        // A listener is its address: a socket goes on under another name.
+        let old = before.listeners.iter().find(|old| old.address == address);
+        let id = old.map_or_else(|| (0..u16::MAX).find(|id| !taken.contains(id)).unwrap_or(u16::MAX), |old| old.id);
+        taken.push(id);
+        compiled.push(Arc::new(Listener {
+            id,
+            name: Arc::from(&*listener.name),
+            address,
+            trusted_proxies: listener.trusted_proxies.iter().map(|network| network.get()).collect(),
+            limits: limits(&listener.limits),
+            open: old.map(|old| old.open.clone()).unwrap_or_default(),
+        }));
+    }
+    compiled
+}
+
+fn limits(limits: &written::Limits) -> Limits {
+    Limits {
+        max_connections: limits.max_connections as usize,
+        header_timeout: limits.header_timeout.get(),
+        idle_timeout: limits.idle_timeout.get(),
+        body_timeout: limits.body_timeout.get(),
+        max_header_bytes: limits.max_header_bytes.as_usize(),
+        max_headers: limits.max_headers as usize,
+        max_uri_bytes: limits.max_uri_bytes.as_usize(),
+        max_body_bytes: limits.max_body_bytes.get(),
+    }
+}
+
+fn services(config: &Config, metrics: &Metrics, before: &Before) -> Vec<Service> {
+    let mut first_pool = 0;
+    let mut services = Vec::with_capacity(config.services.len());
+    for service in &config.services {
+        let compiled = self::service(service, first_pool, metrics, before);
+        first_pool += compiled.targets.len();
+        services.push(compiled);
+    }
+    services
+}
+
+fn service(service: &written::Service, first_pool: usize, metrics: &Metrics, before: &Before) -> Service {
+    let (places, base_path) = match (&service.url, &service.targets) {
+        (Some(url), _) => (vec![(&url.address, 100)], url.base_path.clone()),
+        (None, targets) => {
+            let targets = targets.iter().flatten().map(|target| (&target.address, u32::from(target.weight))).collect();
+            (targets, String::new())
+        }
+    };
+    let targets: Vec<Arc<Target>> =
+        places.iter().map(|(address, _)| target(&service.name, address, metrics, before)).collect();
+    let weighted: Vec<balance::Target<'_>> = targets
+        .iter()
+        .zip(&places)
+        .map(|(target, (_, weight))| balance::Target { address: &target.label, weight: *weight })
+        .collect();
+    let algorithm = algorithm(service.load_balancing.algorithm);
+    let timeouts = &service.timeouts;
+    Service {
+        name: service.name.to_string(),
+        balancer: Balancer::new(algorithm, &weighted),
+        tracks_load: targets.len() > 1
+            && !matches!(algorithm, balance::Algorithm::RoundRobin | balance::Algorithm::ConsistentHash),
+        targets,
+        hash_on: service.load_balancing.hash_on.as_ref().map(hash_on),
+        base_path,
+        timeouts: Timeouts {
+            connect: timeouts.connect.get(),
+            first_byte: timeouts.first_byte.get(),
+            idle: timeouts.idle.get(),
+            total: timeouts.total.get(),
+            tunnel: timeouts.tunnel.get(),
+        },
+        keepalive: Keepalive {
+            max_idle: service.keepalive.max_idle as usize,
+            idle_timeout: service.keepalive.idle_timeout.get(),
+        },
+        retries: service.retries.attempts,
+        first_pool,
+    }
+}
+
+fn target(service: &str, address: &written::TargetAddress, metrics: &Metrics, before: &Before) -> Arc<Target> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let label: Arc<str> = address.to_string().into();
+    if let Some(target) = before.targets.get(&(service.to_owned(), label.clone())) {
+        return target.clone();
+    }
+    let bare = address.host.trim_start_matches('[').trim_end_matches(']');
+    Arc::new(Target {
+        id: NEXT.fetch_add(1, Ordering::Relaxed),
+        address: match bare.parse::<std::net::IpAddr>() {
+            Ok(ip) => TargetAddress::Ip(std::net::SocketAddr::new(ip, address.port)),
+            Err(_) => TargetAddress::Name(address.host.clone(), address.port),
+        },
+        authority: label.strip_suffix(":80").unwrap_or(&label).to_owned(),
+        series: metrics.target(service, &label),
+        label,
+        load: TargetLoad::new(Instant::now()),
+    })
+}
+
+const fn algorithm(algorithm: written::Algorithm) -> balance::Algorithm {
+    match algorithm {
+        written::Algorithm::RoundRobin => balance::Algorithm::RoundRobin,
+        written::Algorithm::LeastRequests => balance::Algorithm::LeastRequests,
+        written::Algorithm::RandomTwoChoices => balance::Algorithm::RandomTwoChoices,
+        written::Algorithm::PeakEwma => balance::Algorithm::PeakEwma,
+        written::Algorithm::ConsistentHash => balance::Algorithm::ConsistentHash,
+    }
+}
+
+fn hash_on(on: &written::HashOn) -> HashOn {
+    match on {
+        // Consumers come with authentication; a client without one is told apart by its address.
+        written::HashOn::Ip | written::HashOn::Consumer => HashOn::Ip,
+        written::HashOn::Path => HashOn::Path,
+        written::HashOn::Header(name) => HashOn::Header(name.to_string()),
+        written::HashOn::Cookie(name) => HashOn::Cookie(name.clone()),
+        written::HashOn::Query(name) => HashOn::Query(name.clone()),
+    }
+}
+
+fn spec(route: &written::Route, value: usize, chain: &Chain, listeners: &[Arc<Listener>]) -> RouteSpec<usize> {
+    let ids = |names: &[written::Name]| {
+        let named = |listener: &&Arc<Listener>| names.iter().any(|name| **name == *listener.name);
+        listeners.iter().filter(named).map(|listener| listener.id).collect()
+    };
+    RouteSpec {
+        hosts: route.hosts.iter().map(ToString::to_string).collect(),
+        paths: route.paths.iter().map(path).collect(),
+        methods: route.methods.iter().map(ToString::to_string).collect(),
+        headers: route.headers.iter().map(|(name, values)| (name.to_string(), values.iter().map(value_match).collect())).collect(),
+        query: route.query.iter().map(|(name, values)| (name.clone(), values.iter().map(value_match).collect())).collect(),
+        listeners: (!route.listeners.is_empty()).then(|| ids(&route.listeners)),
+        priority: i64::from(route.priority),
+        answers_preflight: chain.answers_preflight(),
+        value,
+    }
+}
+
+fn path(pattern: &written::PathPattern) -> PathPattern {
+    match pattern {
+        written::PathPattern::Exact(path) => PathPattern::Exact(path.clone()),
+        written::PathPattern::Template(path) => PathPattern::Template(path.clone()),
+        written::PathPattern::Prefix(path) => PathPattern::Prefix(path.clone()),
+        written::PathPattern::Regex(regex) => PathPattern::Regex(regex.clone()),
+    }
+}
+
+fn value_match(pattern: &written::ValuePattern) -> ValueMatch {
+    match pattern {
+        written::ValuePattern::Exact(value) => ValueMatch::Exact(value.clone()),
+        written::ValuePattern::Regex(regex) => ValueMatch::Regex(regex.clone()),
+    }
+}
+
+fn rewrite(path: &written::RewritePath) -> Vec<PathPart> {
+    path.parts()
+        .iter()
+        .map(|part| match part {
+            written::RewritePart::Literal(text) => PathPart::Literal(text.clone()),
+            written::RewritePart::Capture(name) => PathPart::Capture(name.clone()),
+            written::RewritePart::Group(group) => PathPart::Capture(group.to_string()),
+        })
+        .collect()
+}
