@@ -3,6 +3,7 @@
 
 mod configs;
 mod corpus;
+mod demo;
 mod limits;
 mod reload;
 mod streaming;

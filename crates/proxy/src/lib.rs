@@ -5,6 +5,8 @@
 #![warn(missing_docs)]
 
 pub mod accept;
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod http1;
 pub mod normalize;
 pub(crate) mod forward;

@@ -251,8 +251,7 @@ impl<'a> Layout<'a> {
         let mut node = vacant();
         node.parent = ids.get(to_usize(kept.parent)).copied().unwrap_or(NONE);
         if let Some(Step::Literal(text)) = kept.step {
-            let segment = segments::read(text.as_bytes(), 0);
-            node.words = segment.words;
+            node.words = segments::label(text.as_bytes());
             node.len = short_len(text.len());
             if text.len() > WORDS * 8 {
                 node.long = to_u32(self.tree.long.len());

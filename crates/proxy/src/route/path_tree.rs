@@ -125,6 +125,8 @@ struct Branch {
     node: u32,
     /// How many segments of the path led there.
     depth: usize,
+    /// How many bytes.
+    at: usize,
     /// The hash of the way there.
     key: u64,
 }
@@ -153,7 +155,7 @@ impl Tree {
         // Where another branch is still to be followed.
         let mut branches: SmallVec<[Branch; 4]> = SmallVec::new();
         let node = self.perfect.places() + root;
-        let mut next = Some(Branch { node, depth: 0, key: root_key(root) });
+        let mut next = Some(Branch { node, depth: 0, at: 0, key: root_key(root) });
         while let Some(branch) = next {
             visited += 1;
             next = self.visit(&branch, segments, hits, &mut branches).or_else(|| branches.pop());
@@ -169,9 +171,8 @@ impl Tree {
         hits: &mut Hits,
         branches: &mut SmallVec<[Branch; 4]>,
     ) -> Option<Branch> {
-        let Branch { node: id, depth, key } = *branch;
+        let Branch { node: id, depth, at, key } = *branch;
         let node = self.node(id)?;
-        let at = segments.end(depth);
         let (any, mixed, first, prefixes, ends) = match node.body {
             Body::Inner { any, mixed, first, prefixes, ends } => (any, mixed, first, prefixes, ends),
             Body::Leaf(_) => {
@@ -194,16 +195,17 @@ impl Tree {
         if !node.literals && any == NONE && mixed == NONE {
             return None;
         }
-        let segment = segments.get(depth)?;
-        if segment.end > segment.start {
+        let segment = segments.get(depth, at)?;
+        let (depth, end) = (depth + 1, segment.end);
+        if end > segment.start {
             if any != NONE {
-                branches.push(Branch { node: any, depth: depth + 1, key: any_key(key) });
+                branches.push(Branch { node: any, depth, at: end, key: any_key(key) });
             }
             if let Some(children) = self.mixed.get(to_usize(mixed)) {
-                let text = path.get(segment.start..segment.end).unwrap_or_default();
+                let text = path.get(segment.start..end).unwrap_or_default();
                 for (nth, (literals, node)) in children.iter().enumerate() {
                     if template::split(literals, text, |_| {}) {
-                        branches.push(Branch { node: *node, depth: depth + 1, key: mixed_key(key, nth) });
+                        branches.push(Branch { node: *node, depth, at: end, key: mixed_key(key, nth) });
                     }
                 }
             }
@@ -212,25 +214,34 @@ impl Tree {
             return None;
         }
         let key = child_key(key, segment.hash);
-        Some(Branch { node: self.child(id, key, segment, path)?, depth: depth + 1, key })
+        Some(Branch { node: self.child(id, key, segment, path)?, depth, at: end, key })
     }
 
     /// The literal child for a segment of the path, by the hash of the way there.
-    fn child(&self, parent: u32, key: u64, segment: &Segment, path: &str) -> Option<u32> {
+    fn child(&self, parent: u32, key: u64, segment: Segment, path: &str) -> Option<u32> {
         let id = self.perfect.place(key);
-        let is_child = |node: &Node| {
-            node.parent == parent
-                && node.words == segment.words
-                && node.len == short_len(segment.end - segment.start)
-                && (node.long == NONE
-                    || self.long.get(to_usize(node.long)).map(|label| &**label)
-                        == path.as_bytes().get(segment.start..segment.end))
-        };
-        if is_child(self.node(id)?) {
+        if self.is_child(self.node(id)?, parent, segment, path) {
             return Some(id);
         }
-        let homeless = self.nodes.get(self.homeless..)?;
-        homeless.iter().position(is_child).map(|nth| to_u32(self.homeless + nth))
+        if self.homeless < self.nodes.len() { self.homeless_child(parent, segment, path) } else { None }
+    }
+
+    #[cold]
+    fn homeless_child(&self, parent: u32, segment: Segment, path: &str) -> Option<u32> {
+        let mut homeless = self.nodes.get(self.homeless..)?.iter();
+        let nth = homeless.position(|node| self.is_child(node, parent, segment, path))?;
+        Some(to_u32(self.homeless + nth))
+    }
+
+    /// Compares in full: whoever sends requests may find two segments with one hash.
+    #[inline]
+    fn is_child(&self, node: &Node, parent: u32, segment: Segment, path: &str) -> bool {
+        let path = path.as_bytes();
+        node.parent == parent
+            && node.len == short_len(segment.end - segment.start)
+            && segment.starts_like(path, &node.words)
+            && (node.long == NONE
+                || self.long.get(to_usize(node.long)).map(|label| &**label) == path.get(segment.start..segment.end))
     }
 
     /// Where a leaf's pattern ends in the path, of which the part up to `at` led to the leaf.

@@ -4,22 +4,37 @@ use smallvec::SmallVec;
 
 use super::path_tree::to_usize;
 
-/// Words of a segment kept for comparison: 24 bytes. Longer ones are compared in full besides.
+/// Words of a label kept in its node: 24 bytes. Longer ones are compared in full besides.
 pub(super) const WORDS: usize = 3;
 const SLASHES: u64 = 0x2F2F_2F2F_2F2F_2F2F;
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
-/// A segment as read from a path.
+/// A segment as read from a path. Small, and of single words, so that it is never copied through memory in pieces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
-    /// The first bytes, then zeros.
-    pub(super) words: [u64; WORDS],
     /// Where it starts in the path: after its slash.
     pub(super) start: usize,
     /// Where it ends in the path: at the next slash, or the path's end.
     pub(super) end: usize,
     pub(super) hash: u64,
+}
+
+impl Segment {
+    /// Whether the segment's first bytes are those of a label of the same length.
+    pub(super) fn starts_like(self, path: &[u8], label: &[u64; WORDS]) -> bool {
+        let mut at = self.start;
+        for word in label {
+            if at >= self.end {
+                return true;
+            }
+            if first_bytes(load(path, at), self.end - at) != *word {
+                return false;
+            }
+            at += 8;
+        }
+        true
+    }
 }
 
 /// A path and as many of its segments as were asked for.
@@ -37,46 +52,47 @@ impl<'p> Segments<'p> {
         self.path
     }
 
-    /// Where the first `count` segments end, all of which have been read.
-    pub(super) fn end(&self, count: usize) -> usize {
-        count.checked_sub(1).and_then(|last| self.read.get(last)).map_or(0, |segment| segment.end)
-    }
-
-    /// The segment at this place, where those before have been read. None when the path ends before, or, as that of
-    /// `OPTIONS *`, has no slash there.
-    pub(super) fn get(&mut self, nth: usize) -> Option<&Segment> {
-        if nth >= self.read.len() {
-            let from = self.end(nth);
-            if self.path.as_bytes().get(from) != Some(&b'/') {
-                return None;
-            }
-            self.read.push(read(self.path.as_bytes(), from + 1));
+    /// The segment at this place, where those before have been read and end at `from`. None when the path ends there, or,
+    /// as that of `OPTIONS *`, has no slash there.
+    pub(super) fn get(&mut self, nth: usize, from: usize) -> Option<Segment> {
+        if let Some(known) = self.read.get(nth) {
+            return Some(*known);
         }
-        self.read.get(nth)
+        let path = self.path.as_bytes();
+        if path.get(from) != Some(&b'/') {
+            return None;
+        }
+        let segment = read(path, from + 1);
+        self.read.push(segment);
+        Some(segment)
     }
 }
 
 /// Reads the segment that starts at `start`, up to a slash or the end.
 pub(super) fn read(path: &[u8], start: usize) -> Segment {
-    let mut segment = Segment { words: [0; WORDS], start, end: start, hash: 0 };
-    let mut nth = 0;
+    let (mut end, mut hash) = (start, 0_u64);
     loop {
-        let word = load(path, segment.end);
+        let word = load(path, end);
         // The lowest bit set here marks the first slash (Hacker's Delight, §6-1).
         let differences = word ^ SLASHES;
         let slashes = differences.wrapping_sub(LOW_BITS) & !differences & HIGH_BITS;
-        let bits = slashes.trailing_zeros() & !7;
-        let kept = if bits < 64 { word & ((1 << bits) - 1) } else { word };
-        segment.hash = (segment.hash.rotate_left(5) ^ kept).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        if let Some(place) = segment.words.get_mut(nth) {
-            *place = kept;
-        }
-        nth += 1;
-        segment.end += to_usize(bits / 8);
-        if bits < 64 {
-            return segment;
+        let count = to_usize(slashes.trailing_zeros() / 8);
+        hash = (hash.rotate_left(5) ^ first_bytes(word, count)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        end += count;
+        if count < 8 {
+            return Segment { start, end, hash };
         }
     }
+}
+
+/// The first bytes of a label, then zeros.
+pub(super) fn label(text: &[u8]) -> [u64; WORDS] {
+    std::array::from_fn(|nth| first_bytes(load(text, nth * 8), text.len().saturating_sub(nth * 8)))
+}
+
+/// A word with all but so many bytes zeroed.
+fn first_bytes(word: u64, count: usize) -> u64 {
+    if count < 8 { word & ((1 << (8 * count)) - 1) } else { word }
 }
 
 /// Eight bytes from `at`, the first in the lowest bits; past the end there are slashes.

@@ -94,7 +94,8 @@ impl Template {
         let mut start = 1;
         for segment in &self.segments {
             let rest = path.get(start..).unwrap_or_default();
-            let text = rest.split('/').next().unwrap_or_default();
+            let len = memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+            let text = rest.get(..len).unwrap_or_default();
             match segment {
                 Segment::Literal(_) => {}
                 Segment::Name(name) => captures.push((name, start..start + text.len())),

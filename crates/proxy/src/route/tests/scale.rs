@@ -28,7 +28,8 @@ fn ten_thousand_routes_cost_what_ten_do() {
     for path in ["/api/service-4/orders/7", "/api/service-5/orders/7/items", "/api/service-6", "/7/x", "/nothing/here"]
     {
         assert_eq!(effort(&few, &get(path)), effort(&lots, &get(path)), "{path}");
-        assert!(effort(&lots, &get(path)).0 <= 6, "{path}");
+        // The root, `api` and one node more: the rest of a pattern is its tail.
+        assert!(effort(&lots, &get(path)).0 <= 3, "{path}");
         assert_eq!(outcome(&few, &get(path)), outcome(&lots, &get(path)), "{path}");
     }
 }
