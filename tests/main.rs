@@ -1,10 +1,14 @@
 //! Black-box tests: a configuration in, sockets out, through the real binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod config_errors;
 mod configs;
 mod corpus;
 mod demo;
+mod docs;
+mod helpers;
 mod limits;
 mod reload;
+mod services;
 mod streaming;
 mod upgrade;

@@ -47,7 +47,7 @@ fn chunked_within(data: &[u8], max: usize) -> DecodedBody {
     }
     let mut numbers = Numbers::of(data);
     let mut pieces = vec![pieces(data, || numbers.below(24) + 1)];
-    if data.len() <= 1024 {
+    if data.len() <= 256 {
         pieces.push(data.chunks(1).collect());
     }
     for pieces in pieces {

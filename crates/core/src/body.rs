@@ -87,13 +87,12 @@ impl Body {
         }
     }
 
-    /// Ends with [`BodyError::TooLarge`] once more than `max` bytes came.
-    #[must_use]
-    pub fn limited(self, max: u64) -> Self {
-        match self {
+    /// Makes a stream end with [`BodyError::TooLarge`] once more than `max` bytes came.
+    pub fn limit(&mut self, max: u64) {
+        *self = match std::mem::take(self) {
             Self::Stream(inner) => Self::Stream(Box::new(Limited { inner, left: max })),
             other => other,
-        }
+        };
     }
 
     /// Reads the whole body, up to `max` bytes.
@@ -143,7 +142,7 @@ impl From<Vec<u8>> for Body {
     }
 }
 
-/// See [`Body::limited`].
+/// See [`Body::limit`].
 struct Limited {
     inner: Box<dyn BodyStream>,
     left: u64,
@@ -221,8 +220,13 @@ mod tests {
         let body = || Body::Stream(Box::new(Pieces(vec![b"abc", b"def"])));
         assert_eq!(now(body().collect(6)).unwrap(), "abcdef");
         assert_eq!(now(body().collect(5)), Err(BodyError::TooLarge));
-        assert_eq!(now(body().limited(6).collect(99)).unwrap(), "abcdef");
-        assert_eq!(now(body().limited(5).collect(99)), Err(BodyError::TooLarge));
+        let limited = |max| {
+            let mut body = body();
+            body.limit(max);
+            body
+        };
+        assert_eq!(now(limited(6).collect(99)).unwrap(), "abcdef");
+        assert_eq!(now(limited(5).collect(99)), Err(BodyError::TooLarge));
         assert_eq!(now(Body::from("abc".to_owned()).collect(2)), Err(BodyError::TooLarge));
     }
 }

@@ -4,8 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use smallvec::SmallVec;
-
 use crate::reject::Reject;
 
 /// The scheme by which a client came.
@@ -61,7 +59,7 @@ pub struct RouteInfo {
 }
 
 /// What a path template or regex captured: names and percent-encoded text.
-pub type Captures = SmallVec<[(Box<str>, Box<str>); 2]>;
+pub type Captures = Vec<(Box<str>, Box<str>)>;
 
 /// The exchange so far. One is made for each request and goes through the whole chain.
 #[derive(Debug)]
@@ -83,7 +81,7 @@ pub struct Context<'c> {
     /// The plugin that answered in place of the service.
     pub answered_by: Option<&'static str>,
     /// Why the request was turned away, for the log.
-    pub rejected: Option<Reject>,
+    pub rejected: Option<Box<Reject>>,
     /// What the service's side noted, for the log.
     pub upstream: Upstream,
 }

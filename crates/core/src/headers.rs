@@ -29,13 +29,6 @@ impl Field {
     }
 }
 
-/// A part of the buffer of [`Headers`], for what belongs to the head but is not a field (a path, a query).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Slice {
-    start: u32,
-    len: u32,
-}
-
 /// Header fields in the order in which they came or were added (RFC 9110 §5.3: order matters among fields of a name).
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
@@ -43,6 +36,34 @@ pub struct Headers {
     fields: Vec<Field>,
     /// Bits of the [`Known`] fields that were ever pushed: a clear bit saves the scan.
     seen: u64,
+}
+
+/// Fields made beforehand, to be added to many requests or answers: see [`Headers::add_lines`].
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    text: Box<[u8]>,
+    fields: Box<[LineOf]>,
+}
+
+/// A field of [`Lines`]: its kind, and where its name and value lie.
+type LineOf = (Known, std::ops::Range<u16>, std::ops::Range<u16>);
+
+impl Lines {
+    /// Makes lines of names and values. A name that is no token, and what goes past 64 KiB, is left out; see
+    /// [`Headers::add`] for values.
+    #[must_use]
+    pub fn new(fields: &[(&str, &[u8])]) -> Self {
+        let mut headers = Headers::new();
+        fields.iter().for_each(|(name, value)| headers.add(name, value));
+        let narrow =
+            |range: std::ops::Range<usize>| Some(u16::try_from(range.start).ok()?..u16::try_from(range.end).ok()?);
+        let placed = headers
+            .fields
+            .iter()
+            .filter_map(|field| Some((field.known, narrow(field.name_range())?, narrow(field.value_range())?)));
+        let fields = placed.collect();
+        Self { text: headers.buffer.into_boxed_slice(), fields }
+    }
 }
 
 /// The longest name and the longest buffer; longer ones are refused by the parser's limits long before.
@@ -55,26 +76,31 @@ impl Headers {
         Self { buffer: Vec::new(), fields: Vec::new(), seen: 0 }
     }
 
-    /// A list over the bytes of a head, copied once, with room for `extra` bytes of additions.
+    /// A list with room for so many fields, to be filled by [`Headers::push_parsed`] and [`Headers::attach`].
     #[must_use]
-    pub fn over(head: &[u8], fields: usize, extra: usize) -> Self {
-        let mut buffer = Vec::with_capacity(head.len() + extra);
-        buffer.extend_from_slice(head);
-        Self { buffer, fields: Vec::with_capacity(fields + 8), seen: 0 }
+    pub fn with_capacity(fields: usize) -> Self {
+        Self { buffer: Vec::new(), fields: Vec::with_capacity(fields), seen: 0 }
     }
 
-    /// Enters a field that lies in the head given to [`Headers::over`]. The parser has checked name and value.
-    ///
-    /// Ranges outside the head leave the list unchanged.
+    /// Gives the parsed fields the head they lie in, copied once, with room for `extra` bytes of additions.
+    pub fn attach(&mut self, head: &[u8], extra: usize) {
+        self.buffer = Vec::with_capacity(head.len() + extra);
+        self.buffer.extend_from_slice(head);
+    }
+
+    /// Enters a field by its place in the head that will be attached. The parser has checked name and value, and knows
+    /// whether the head holds exactly `name ": " value CRLF` there (`canonical`).
     #[inline]
-    pub fn push_parsed(&mut self, known: Known, name: std::ops::Range<usize>, value: std::ops::Range<usize>) {
-        if name.end > self.buffer.len() || value.end > self.buffer.len() || name.len() > MAX_NAME {
-            return;
+    pub fn push_parsed(
+        &mut self,
+        known: Known,
+        name: std::ops::Range<usize>,
+        value: std::ops::Range<usize>,
+        canonical: bool,
+    ) {
+        if name.len() <= MAX_NAME {
+            self.push_field(known, name, value, canonical);
         }
-        let canonical = value.start == name.end + 2
-            && self.buffer.get(name.end..value.start) == Some(b": ")
-            && self.buffer.get(value.end..value.end + 2) == Some(b"\r\n");
-        self.push_field(known, name, value, canonical);
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "heads are bounded to far less than 4 GiB, names were checked")]
@@ -128,9 +154,11 @@ impl Headers {
         self.push_field(known, start..start + name.len(), value_start..end, true);
     }
 
-    /// Adds lines that are known to be well-formed fields, each ending in CRLF (made by the gateway itself).
+    /// Adds a field that is known to be well-formed, made by the gateway itself; its value is the `parts` in a row.
     #[inline]
     pub fn add_line(&mut self, known: Known, name: &str, parts: &[&[u8]]) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        self.buffer.reserve(name.len() + length + 4);
         let start = self.buffer.len();
         self.buffer.extend_from_slice(name.as_bytes());
         self.buffer.extend_from_slice(b": ");
@@ -141,6 +169,16 @@ impl Headers {
         let end = self.buffer.len();
         self.buffer.extend_from_slice(b"\r\n");
         self.push_field(known, start..start + name.len(), value_start..end, true);
+    }
+
+    /// Adds fields made beforehand, with one copy.
+    pub fn add_lines(&mut self, lines: &Lines) {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&lines.text);
+        for (known, name, value) in &lines.fields {
+            let shift = |range: &std::ops::Range<u16>| start + usize::from(range.start)..start + usize::from(range.end);
+            self.push_field(*known, shift(name), shift(value), true);
+        }
     }
 
     /// Replaces all fields of this name by one.
@@ -280,28 +318,6 @@ impl Headers {
         }
         out.extend_from_slice(slice(&self.buffer, run));
     }
-
-    /// Stores bytes that are no field.
-    #[allow(clippy::cast_possible_truncation, reason = "heads are bounded to far less than 4 GiB")]
-    pub fn store(&mut self, bytes: &[u8]) -> Slice {
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(bytes);
-        Slice { start: start as u32, len: bytes.len() as u32 }
-    }
-
-    /// Names a part of the head given to [`Headers::over`].
-    #[allow(clippy::cast_possible_truncation, reason = "heads are bounded to far less than 4 GiB")]
-    #[must_use]
-    pub const fn slice_of(range: &std::ops::Range<usize>) -> Slice {
-        Slice { start: range.start as u32, len: (range.end - range.start) as u32 }
-    }
-
-    /// The bytes of a [`Slice`] of this list.
-    #[must_use]
-    pub fn stored(&self, part: Slice) -> &[u8] {
-        let start = part.start as usize;
-        slice(&self.buffer, start..start + part.len as usize)
-    }
 }
 
 /// Ranges come from this module and lie in the buffer; a wrong one yields nothing rather than a panic.
@@ -328,8 +344,8 @@ pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[byte as usize])
 }
 
-/// `tchar` of RFC 9110 §5.6.2.
-static TOKEN: [bool; 256] = {
+/// Which bytes are `tchar` of RFC 9110 §5.6.2.
+pub static TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -338,20 +354,7 @@ static TOKEN: [bool; 256] = {
         table[byte] = c.is_ascii_alphanumeric()
             || matches!(
                 c,
-                b'!' | b'#'
-                    | b'$'
-                    | b'%'
-                    | b'&'
-                    | b'\''
-                    | b'*'
-                    | b'+'
-                    | b'-'
-                    | b'.'
-                    | b'^'
-                    | b'_'
-                    | b'`'
-                    | b'|'
-                    | b'~'
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
             );
         byte += 1;
     }
@@ -363,17 +366,19 @@ mod tests {
     use super::*;
 
     fn parsed(head: &str) -> Headers {
-        let mut headers = Headers::over(head.as_bytes(), 8, 64);
+        let mut headers = Headers::with_capacity(8);
         let mut start = 0;
         for line in head.split_inclusive("\r\n") {
             if let Some(colon) = line.find(':') {
                 let value = line[colon + 1..].trim();
                 let value_start = start + line.find(value).unwrap_or(colon + 1);
-                let name = start..start + colon;
-                headers.push_parsed(Known::of(&line.as_bytes()[..colon]), name, value_start..value_start + value.len());
+                let canonical = line == format!("{}: {value}\r\n", &line[..colon]);
+                let value = value_start..value_start + value.len();
+                headers.push_parsed(Known::of(&line.as_bytes()[..colon]), start..start + colon, value, canonical);
             }
             start += line.len();
         }
+        headers.attach(head.as_bytes(), 64);
         headers
     }
 

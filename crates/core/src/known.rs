@@ -59,90 +59,163 @@ impl Known {
     #[must_use]
     #[inline]
     pub fn of(name: &[u8]) -> Self {
-        // Length and one letter leave at most a few candidates, most often none.
-        let Some(&first) = name.first() else { return Self::Other };
-        let candidates: &[(&[u8], Self)] = match (name.len(), first | 0x20) {
-            (2, b't') => &[(b"te", Self::Te)],
-            (3, b'v') => &[(b"via", Self::Via)],
-            (4, b'h') => &[(b"host", Self::Host)],
-            (4, b'd') => &[(b"date", Self::Date)],
-            (5, b'p') => &[(b"proxy", Self::Proxy)],
-            (6, b'e') => &[(b"expect", Self::Expect)],
-            (6, b'o') => &[(b"origin", Self::Origin)],
-            (6, b'c') => &[(b"cookie", Self::Cookie)],
-            (7, b'u') => &[(b"upgrade", Self::Upgrade)],
-            (7, b't') => &[(b"trailer", Self::Trailer)],
-            (7, b'r') => &[(b"refresh", Self::Refresh)],
-            (8, b'l') => &[(b"location", Self::Location)],
-            (8, b'x') => &[(b"x-tenant", Self::Identity)],
-            (9, b'x') => &[(b"x-user-id", Self::Identity)],
-            (9, b'f') => &[(b"forwarded", Self::Forwarded)],
-            (10, b'c') => &[(b"connection", Self::Connection)],
-            (10, b'k') => &[(b"keep-alive", Self::KeepAlive)],
-            (10, b's') => &[(b"set-cookie", Self::SetCookie)],
-            // Nobody decides or trusts anything by it, so `x_request_id` is just another name.
-            (12, b'x') if name.eq_ignore_ascii_case(b"x-request-id") => return Self::RequestId,
-            (12, b'm') => &[(b"max-forwards", Self::MaxForwards)],
-            (13, b'a') => &[(b"authorization", Self::Authorization)],
-            (14, b'c') => &[(b"content-length", Self::ContentLength)],
-            (14, b'h') => &[(b"http2-settings", Self::Http2Settings)],
-            (15, b'x') => &[
-                (b"x-forwarded-for", Self::XForwardedFor),
-                (b"x-consumer-name", Self::Identity),
-                (b"x-credential-id", Self::Identity),
-                (b"x-forwarded-ssl", Self::XForwarded),
-            ],
-            (16, b'x') => &[
-                (b"x-forwarded-host", Self::XForwardedHost),
-                (b"x-forwarded-port", Self::XForwardedPort),
-            ],
-            (16, b'p') => &[(b"proxy-connection", Self::ProxyConnection)],
-            (16, b'c') => &[(b"content-location", Self::ContentLocation)],
-            (17, b't') => &[(b"transfer-encoding", Self::TransferEncoding)],
-            (17, b'x') => &[
-                (b"x-forwarded-proto", Self::XForwardedProto),
-                (b"x-consumer-groups", Self::Identity),
-            ],
-            (len, b'x') if len > 12 => return Self::forwarded_like(name),
-            _ => return Self::Other,
+        let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) else {
+            return Self::of_short(name);
         };
-        for &(known, id) in candidates {
-            match compare(name, known) {
-                Likeness::Same => return id,
-                Likeness::Disguised => return Self::Disguised,
-                Likeness::Different => {}
+        let (first, last) = (folded(first), folded(last));
+        let between = || name.len() > 16 && name.contains(&b'_');
+        if has_underscore(first) || has_underscore(last) || between() {
+            return Self::of_disguised(name);
+        }
+        let candidates: &[Candidate] = match name.len() {
+            8 => const { &[Candidate::new(b"location", Self::Location), Candidate::new(b"x-tenant", Self::Identity)] },
+            9 => {
+                const { &[Candidate::new(b"x-user-id", Self::Identity), Candidate::new(b"forwarded", Self::Forwarded)] }
+            }
+            10 => {
+                const {
+                    &[
+                        Candidate::new(b"connection", Self::Connection),
+                        Candidate::new(b"keep-alive", Self::KeepAlive),
+                        Candidate::new(b"set-cookie", Self::SetCookie),
+                    ]
+                }
+            }
+            12 => {
+                const {
+                    &[
+                        Candidate::new(b"x-request-id", Self::RequestId),
+                        Candidate::new(b"max-forwards", Self::MaxForwards),
+                    ]
+                }
+            }
+            13 => const { &[Candidate::new(b"authorization", Self::Authorization)] },
+            14 => {
+                const {
+                    &[
+                        Candidate::new(b"content-length", Self::ContentLength),
+                        Candidate::new(b"http2-settings", Self::Http2Settings),
+                    ]
+                }
+            }
+            15 => {
+                const {
+                    &[
+                        Candidate::new(b"x-forwarded-for", Self::XForwardedFor),
+                        Candidate::new(b"x-consumer-name", Self::Identity),
+                        Candidate::new(b"x-credential-id", Self::Identity),
+                    ]
+                }
+            }
+            16 => {
+                const {
+                    &[
+                        Candidate::new(b"x-forwarded-host", Self::XForwardedHost),
+                        Candidate::new(b"x-forwarded-port", Self::XForwardedPort),
+                        Candidate::new(b"proxy-connection", Self::ProxyConnection),
+                        Candidate::new(b"content-location", Self::ContentLocation),
+                    ]
+                }
+            }
+            17 => {
+                const {
+                    &[
+                        Candidate::new(b"transfer-encoding", Self::TransferEncoding),
+                        Candidate::new(b"x-forwarded-proto", Self::XForwardedProto),
+                        Candidate::new(b"x-consumer-groups", Self::Identity),
+                    ]
+                }
+            }
+            _ => &[],
+        };
+        for candidate in candidates {
+            // Two words cover up to sixteen bytes.
+            let rest_is_same = || name.len() <= 16 || same(name, candidate.name);
+            if candidate.first == first && candidate.last == last && rest_is_same() {
+                return candidate.known;
             }
         }
-        Self::forwarded_like(name)
+        if first == FORWARDED_START { Self::forwarded_like(name) } else { Self::Other }
+    }
+
+    /// Names shorter than a word.
+    fn of_short(name: &[u8]) -> Self {
+        let Some(&initial) = name.first() else { return Self::Other };
+        let candidate: (&[u8], Self) = match (name.len(), initial | 0x20) {
+            (2, b't') => (b"te", Self::Te),
+            (3, b'v') => (b"via", Self::Via),
+            (4, b'h') => (b"host", Self::Host),
+            (4, b'd') => (b"date", Self::Date),
+            (5, b'p') => (b"proxy", Self::Proxy),
+            (6, b'e') => (b"expect", Self::Expect),
+            (6, b'o') => (b"origin", Self::Origin),
+            (6, b'c') => (b"cookie", Self::Cookie),
+            (7, b'u') => (b"upgrade", Self::Upgrade),
+            (7, b't') => (b"trailer", Self::Trailer),
+            (7, b'r') => (b"refresh", Self::Refresh),
+            _ => return Self::Other,
+        };
+        if same(name, candidate.0) { candidate.1 } else { Self::Other }
     }
 
     /// `X-Forwarded-` followed by anything: what other proxies say about the client.
     fn forwarded_like(name: &[u8]) -> Self {
-        match name.get(..12).map(|start| compare(start, b"x-forwarded-")) {
-            Some(Likeness::Same) => Self::XForwarded,
-            Some(Likeness::Disguised) => Self::Disguised,
+        match name.get(..12) {
+            Some(start) if same(start, b"x-forwarded-") => Self::XForwarded,
             _ => Self::Other,
+        }
+    }
+
+    /// A name with `_` in it is disguised if `-` in their places would make it one that decides something.
+    #[cold]
+    fn of_disguised(name: &[u8]) -> Self {
+        let plain: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
+        match Self::of(&plain) {
+            // Nobody decides or trusts anything by these.
+            Self::RequestId | Self::SetCookie | Self::ContentLocation | Self::Other => Self::Other,
+            _ => Self::Disguised,
         }
     }
 }
 
-enum Likeness {
-    Same,
-    Disguised,
-    Different,
+/// A known name of eight bytes and more, with its first and last eight as words: two comparisons rule it out.
+struct Candidate {
+    first: u64,
+    last: u64,
+    name: &'static [u8],
+    known: Known,
 }
 
-/// Compares a name with a lower-case known one, noticing `_` in the place of `-`. Both have the same length.
+impl Candidate {
+    const fn new(name: &'static [u8], known: Known) -> Self {
+        let (first, last) = match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => (0, 0),
+        };
+        Self { first, last, name, known }
+    }
+}
+
+const FORWARDED_START: u64 = u64::from_le_bytes(*b"x-forwar");
+
+/// Eight bytes in lower case. Setting the bit that tells cases apart changes no other character of a token into one of a
+/// known name, and `_` into DEL.
 #[inline]
-fn compare(name: &[u8], known: &[u8]) -> Likeness {
-    if name.eq_ignore_ascii_case(known) {
-        return Likeness::Same;
-    }
-    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    if known.contains(&b'-') && name.iter().map(fold).eq(known.iter().copied()) {
-        return Likeness::Disguised;
-    }
-    Likeness::Different
+const fn folded(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes) | 0x2020_2020_2020_2020
+}
+
+/// True if a folded word has a `_`.
+#[inline]
+const fn has_underscore(word: u64) -> bool {
+    let marked = word ^ 0x7f7f_7f7f_7f7f_7f7f;
+    marked.wrapping_sub(0x0101_0101_0101_0101) & !marked & 0x8080_8080_8080_8080 != 0
+}
+
+/// Compares a name with a lower-case one of the same length.
+#[inline]
+fn same(name: &[u8], known: &[u8]) -> bool {
+    name.iter().zip(known).all(|(byte, known)| byte | 0x20 == *known)
 }
 
 #[cfg(test)]
@@ -161,7 +234,15 @@ mod tests {
 
     #[test]
     fn underscores_do_not_hide_a_name() {
-        for name in ["Content_Length", "transfer_Encoding", "X_User-Id", "x_forwarded_for", "X-Forwarded_Prefix"] {
+        for name in [
+            "Content_Length",
+            "transfer_Encoding",
+            "X_User-Id",
+            "x_forwarded_for",
+            "X-Forwarded_Prefix",
+            "x_forwarded-proto",
+            "x-consumer_groups",
+        ] {
             assert_eq!(Known::of(name.as_bytes()), Known::Disguised, "{name}");
         }
         assert_eq!(Known::of(b"X_Custom_Id"), Known::Other);

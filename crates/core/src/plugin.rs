@@ -22,12 +22,7 @@ pub trait Plugin: Send + Sync + 'static {
     /// Handles one request: changes it, passes it on by `next.run`, changes the answer; or answers itself.
     ///
     /// Runs on the worker's thread and must not block it.
-    fn call(
-        &self,
-        cx: &mut Context<'_>,
-        request: Request,
-        next: Next<'_>,
-    ) -> impl Future<Output = Outcome>;
+    fn call(&self, cx: &mut Context<'_>, request: Request, next: Next<'_>) -> impl Future<Output = Outcome>;
 
     /// True if it answers CORS preflights, so that they reach its route whatever the route's methods.
     fn answers_preflight(&self) -> bool {
@@ -131,8 +126,13 @@ impl Chain {
     }
 
     /// Runs the chain with `terminal` at its end.
-    pub async fn run(&self, cx: &mut Context<'_>, request: Request, terminal: &dyn Terminal) -> Response {
-        Next { rest: &self.0, terminal }.run(cx, request).await
+    pub fn run<'a>(
+        &'a self,
+        cx: &'a mut Context<'_>,
+        request: Request,
+        terminal: &'a dyn Terminal,
+    ) -> impl Future<Output = Response> + 'a {
+        Next { rest: &self.0, terminal }.run(cx, request)
     }
 }
 

@@ -158,7 +158,7 @@ impl Reject {
     pub fn into_response(mut self, cx: &mut Context<'_>) -> Response {
         let response = self.to_response(&cx.request_id);
         self.plugin = cx.answered_by;
-        cx.rejected = Some(self);
+        cx.rejected = Some(Box::new(self));
         response
     }
 

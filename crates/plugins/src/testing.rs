@@ -9,7 +9,7 @@ use http::{Method, Version};
 use serde_json::Value as Json;
 use tollgate_core::document::{Key, Node, Problem, Raw, Span, Value};
 use tollgate_core::plugin::{Chain, Link, Outcome, Terminal};
-use tollgate_core::request::TargetParts;
+use tollgate_core::request::Target;
 use tollgate_core::{Body, Connection, Context, Headers, Request, Response, RouteInfo, Scheme};
 
 use crate::{Lookup, lookup};
@@ -132,13 +132,12 @@ impl Exchange {
             headers.add(name, value);
         }
         let host = self.authority.rsplit_once(':').map_or(self.authority, |(host, _)| host);
-        let target = TargetParts {
-            path: headers.store(self.path.as_bytes()),
-            query: self.query.map(|query| headers.store(query.as_bytes())),
-            authority: headers.store(self.authority.as_bytes()),
-            host: headers.store(host.to_ascii_lowercase().as_bytes()),
-        };
-        let request = Request::new(self.method, Version::HTTP_11, headers, target, self.body);
+        let mut target = Target::default();
+        target.set_path(self.path);
+        target.set_query(self.query);
+        target.set_authority(self.authority, &host.to_ascii_lowercase());
+        let mut request = Request::new(self.method, Version::HTTP_11, headers, target);
+        request.body = self.body;
         let service = Service { answer: RefCell::new(Some(self.answer)), request: RefCell::new(None) };
         let response = now(Chain::new(links.to_vec()).run(&mut cx, request, &service));
         Seen {

@@ -104,7 +104,12 @@ impl Drop for Acceptor {
 
 impl Acceptors {
     /// Accepts on `socket`, in place of one that the listener had before.
-    pub(crate) fn open(&mut self, worker: &Rc<Worker>, listener: Arc<Listener>, socket: ListenSocket) -> io::Result<()> {
+    pub(crate) fn open(
+        &mut self,
+        worker: &Rc<Worker>,
+        listener: Arc<Listener>,
+        socket: ListenSocket,
+    ) -> io::Result<()> {
         self.close(listener.id);
         let id = listener.id;
         let current = Rc::new(RefCell::new(listener));
@@ -175,7 +180,10 @@ async fn wait_for_room(listener: &RefCell<Arc<Listener>>) {
 
 /// A client that left before it was accepted costs nothing; anything else (no descriptors, no memory) needs a rest.
 async fn rest(error: &io::Error) {
-    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) {
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    ) {
         tokio::time::sleep(REST).await;
     }
 }

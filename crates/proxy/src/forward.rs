@@ -6,11 +6,20 @@ use std::net::IpAddr;
 use http::Version;
 use ipnet::IpNet;
 use smallvec::SmallVec;
+use tollgate_core::headers::Lines;
 use tollgate_core::{Context, Known, Request, Scheme};
 
 use crate::http1::client::Client;
 
 type Bytes = SmallVec<[u8; 128]>;
+
+/// The forwarding fields of a connection's requests, for as long as they ask for the same host in the same version.
+#[derive(Default)]
+pub(crate) struct Forwarding {
+    authority: Box<str>,
+    version: Option<Version>,
+    lines: Lines,
+}
 
 /// Sets the client's address and scheme in the context, and the forwarding fields of the request. From a peer that is
 /// not trusted none came this far; from a trusted one they are continued.
@@ -18,56 +27,53 @@ pub(crate) fn apply(cx: &mut Context<'_>, request: &mut Request, client: &Client
     if client.info.peer_trusted {
         believe(cx, request, &client.listener.trusted_proxies);
         continue_fields(request, client);
-    } else {
-        fresh_fields(request, client);
+        let entry = via_entry(request.version);
+        request.headers.add_line(Known::Via, "Via", &[entry]);
+        return;
     }
-    via(request);
+    let mut forwarding = client.forwarding.borrow_mut();
+    if forwarding.version != Some(request.version) || *forwarding.authority != *request.authority() {
+        *forwarding = fresh(request, client);
+    }
+    // Our entry of `Via` comes last, as a line of its own: the lines of a list field are one list (RFC 9110 §5.3).
+    request.headers.add_lines(&forwarding.lines);
 }
 
-fn fresh_fields(request: &mut Request, client: &Client) {
-    let host = Bytes::from_slice(request.authority().as_bytes());
-    let peer = client.peer_text.as_bytes();
-    let scheme = client.info.scheme.as_str().as_bytes();
-    let mut port = itoa::Buffer::new();
-    let fields = &mut request.headers;
-    fields.add_line(Known::XForwardedFor, "X-Forwarded-For", &[peer]);
-    fields.add_line(Known::XForwardedProto, "X-Forwarded-Proto", &[scheme]);
+fn fresh(request: &Request, client: &Client) -> Forwarding {
+    let host = request.authority().as_bytes();
+    let port = client.info.port.to_string();
+    let forwarded = element(client, host).concat();
+    let mut fields: SmallVec<[(&str, &[u8]); 6]> = SmallVec::new();
+    fields.push(("X-Forwarded-For", client.peer_text.as_bytes()));
+    fields.push(("X-Forwarded-Proto", client.info.scheme.as_str().as_bytes()));
     if !host.is_empty() {
-        fields.add_line(Known::XForwardedHost, "X-Forwarded-Host", &[&host]);
+        fields.push(("X-Forwarded-Host", host));
     }
-    fields.add_line(Known::XForwardedPort, "X-Forwarded-Port", &[port.format(client.info.port).as_bytes()]);
-    let element = element(client, &host);
-    fields.add_line(Known::Forwarded, "Forwarded", &[&element]);
+    fields.push(("X-Forwarded-Port", port.as_bytes()));
+    fields.push(("Forwarded", &forwarded));
+    fields.push(("Via", via_entry(request.version)));
+    Forwarding { authority: request.authority().into(), version: Some(request.version), lines: Lines::new(&fields) }
 }
 
-/// One element of `Forwarded`: `for=1.2.3.4;host=example.com;proto=http`.
-fn element(client: &Client, host: &[u8]) -> Bytes {
-    let mut element = Bytes::new();
-    element.extend_from_slice(b"for=");
+/// One element of `Forwarded`: `for=1.2.3.4;host=example.com;proto=http`, in parts.
+fn element<'a>(client: &'a Client, host: &'a [u8]) -> [&'a [u8]; 7] {
     // An IPv6 address is bracketed and quoted (RFC 7239 §6).
-    if client.peer_text.contains(':') {
-        element.extend_from_slice(b"\"[");
-        element.extend_from_slice(client.peer_text.as_bytes());
-        element.extend_from_slice(b"]\"");
-    } else {
-        element.extend_from_slice(client.peer_text.as_bytes());
-    }
-    if !host.is_empty() {
-        // A port or brackets make it no token (RFC 7239 §4).
-        let quote: &[u8] = if host.iter().any(|byte| matches!(byte, b':' | b'[')) { b"\"" } else { b"" };
-        for part in [&b";host="[..], quote, host, quote] {
-            element.extend_from_slice(part);
-        }
-    }
-    element.extend_from_slice(b";proto=");
-    element.extend_from_slice(client.info.scheme.as_str().as_bytes());
-    element
+    let (open, close): (&[u8], &[u8]) =
+        if client.peer_text.contains(':') { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
+    // A port or brackets make a host no token (RFC 7239 §4).
+    let quoted = host.iter().any(|byte| matches!(byte, b':' | b'['));
+    let (before, after): (&[u8], &[u8]) = match (host.is_empty(), quoted) {
+        (true, _) => (b"", b";proto="),
+        (false, true) => (b";host=\"", b"\";proto="),
+        (false, false) => (b";host=", b";proto="),
+    };
+    [open, client.peer_text.as_bytes(), close, before, host, after, client.info.scheme.as_str().as_bytes()]
 }
 
 fn continue_fields(request: &mut Request, client: &Client) {
     let host = Bytes::from_slice(request.authority().as_bytes());
     append(request, Known::XForwardedFor, "X-Forwarded-For", client.peer_text.as_bytes());
-    append(request, Known::Forwarded, "Forwarded", &element(client, &host));
+    append(request, Known::Forwarded, "Forwarded", &element(client, &host).concat());
     let mut port = itoa::Buffer::new();
     let scheme = client.info.scheme.as_str().as_bytes();
     for (known, name, value) in [
@@ -95,13 +101,8 @@ fn append(request: &mut Request, known: Known, name: &str, value: &[u8]) {
     request.headers.add_line(known, name, &[&list]);
 }
 
-fn via(request: &mut Request) {
-    let entry: &[u8] = if request.version == Version::HTTP_10 { b"1.0 tollgate" } else { b"1.1 tollgate" };
-    if request.headers.has(Known::Via) {
-        append(request, Known::Via, "Via", entry);
-    } else {
-        request.headers.add_line(Known::Via, "Via", &[entry]);
-    }
+fn via_entry(version: Version) -> &'static [u8] {
+    if version == Version::HTTP_10 { b"1.0 tollgate" } else { b"1.1 tollgate" }
 }
 
 /// The client is the last address in the list that is not a trusted proxy's own; the scheme is what the proxy says.

@@ -5,16 +5,16 @@
 #![warn(missing_docs)]
 
 pub mod accept;
+pub(crate) mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
 pub(crate) mod http1;
+pub mod log;
 pub mod normalize;
-pub(crate) mod forward;
+pub(crate) mod record;
 pub mod route;
 pub(crate) mod run;
 pub mod service;
-pub(crate) mod record;
-pub mod log;
 
 pub mod snapshot;
 pub mod worker;

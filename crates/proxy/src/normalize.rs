@@ -12,7 +12,7 @@ mod authority;
 #[cfg(test)]
 mod tests;
 
-pub use authority::{Authority, AuthorityError, authority};
+pub use authority::{Authority, AuthorityError, authority, authority_text};
 
 /// A canonical path: it starts with `/`, has no dot segment and no empty segment but the last, is ASCII, and keeps
 /// percent-encoded only what must be, in upper-case hexadecimal.
@@ -145,6 +145,22 @@ fn class(byte: u8) -> u8 {
 /// # Errors
 /// The first defect found.
 pub fn path(raw: &[u8]) -> Result<Canonical<'_>, PathError> {
+    match changed(raw)? {
+        None => ascii(raw).map(Canonical::AsIs),
+        Some(path) => Ok(Canonical::Changed(path)),
+    }
+}
+
+/// [`path`] of what is known to be text.
+///
+/// # Errors
+/// The first defect found.
+pub fn path_text(raw: &str) -> Result<Canonical<'_>, PathError> {
+    Ok(changed(raw.as_bytes())?.map_or(Canonical::AsIs(raw), Canonical::Changed))
+}
+
+/// The canonical form of a path, if it is not that already.
+fn changed(raw: &[u8]) -> Result<Option<String>, PathError> {
     if raw.first() != Some(&b'/') {
         return Err(PathError::NotAbsolute);
     }
@@ -158,10 +174,10 @@ pub fn path(raw: &[u8]) -> Result<Canonical<'_>, PathError> {
         previous = class;
     }
     if seen == 0 {
-        return ascii(raw).map(Canonical::AsIs);
+        return Ok(None);
     }
     let changed = rebuild(raw)?;
-    if changed.as_bytes() == raw { ascii(raw).map(Canonical::AsIs) } else { Ok(Canonical::Changed(changed)) }
+    Ok((changed.as_bytes() != raw).then_some(changed))
 }
 
 /// The text of bytes that passed the table, which holds ASCII only.

@@ -38,7 +38,7 @@ pub(crate) struct Record<'a> {
     worker: &'a Worker,
     shard: Option<&'a Shard>,
     started: Instant,
-    notes: Option<LogNotes>,
+    notes: Option<Box<LogNotes>>,
     done: bool,
 }
 
@@ -49,12 +49,14 @@ impl<'a> Record<'a> {
             shard.in_flight.add(1);
         }
         let view = worker.view();
-        let notes = is_logged(&view.snapshot).then(|| LogNotes {
-            method: request.method.clone(),
-            version: request.version,
-            host: request.host().to_owned(),
-            path: request.path().to_owned(),
-            user_agent: request.headers.get_str("user-agent").unwrap_or_default().to_owned(),
+        let notes = is_logged(&view.snapshot).then(|| {
+            Box::new(LogNotes {
+                method: request.method.clone(),
+                version: request.version,
+                host: request.host().to_owned(),
+                path: request.path().to_owned(),
+                user_agent: request.headers.get_str("user-agent").unwrap_or_default().to_owned(),
+            })
         });
         Self { worker, shard, started, notes, done: false }
     }
@@ -71,7 +73,7 @@ impl<'a> Record<'a> {
             count_reject(self.worker, reject);
         }
         let (Some(notes), Some(_)) = (self.notes.take(), &snapshot.access_log) else { return };
-        let rejected = cx.rejected.as_ref();
+        let rejected = cx.rejected.as_deref();
         let line = Line {
             time: log::timestamp(elapsed),
             client: cx.client_ip.to_string(),

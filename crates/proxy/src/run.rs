@@ -1,6 +1,5 @@
 //! One request: its route, its chain, its service, its answer, its record.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Instant;
@@ -38,8 +37,9 @@ pub(crate) async fn run(
     cx.captures = way.captures;
     forward::apply(&mut cx, &mut request, client);
     let end = End { worker, view: &view, client, route, way: way.end };
-    let response = route.chain.run(&mut cx, request, &end).await;
-    let sent = relay::answer(worker, client, response, exchange).await;
+    let mut response = route.chain.run(&mut cx, request, &end).await;
+    let sent = relay::answer(worker, client, &mut response, exchange).await;
+    drop(response);
     record.finish(&view.snapshot, &cx, &sent);
     sent
 }
@@ -56,9 +56,27 @@ enum WayEnd {
     /// The route's service; the prefix of the path that the route matched is so long.
     Service { prefix: usize },
     /// Nothing: the gateway answers.
-    Refuse { kind: Kind, detail: &'static str, allow: Option<Cow<'static, str>> },
+    Refuse(Refusal),
     /// `OPTIONS *`, or `OPTIONS` whose hops are used up: the gateway answers for itself.
     Options,
+}
+
+/// Why no route takes a request.
+enum Refusal {
+    /// A route takes it but for its method; these methods are taken.
+    Method(Box<str>),
+    /// No route matches.
+    NoRoute,
+}
+
+impl Refusal {
+    fn reject(&self) -> Reject {
+        match self {
+            Self::Method(allow) => Reject::new(Kind::MethodNotAllowed, "This resource does not take this method.")
+                .with_header("Allow", allow.clone()),
+            Self::NoRoute => Reject::new(Kind::NoRoute, "No route matches this request."),
+        }
+    }
 }
 
 fn find<'s>(snapshot: &'s Snapshot, request: &Request, listener: u16) -> Way<'s> {
@@ -81,19 +99,11 @@ fn find<'s>(snapshot: &'s Snapshot, request: &Request, listener: u16) -> Way<'s>
     });
     let matched = match found {
         Found::Route(matched) => matched,
-        Found::MethodNotAllowed(allow) => {
-            return unrouted(WayEnd::Refuse {
-                kind: Kind::MethodNotAllowed,
-                detail: "This resource does not take this method.",
-                allow: Some(allow.into()),
-            });
-        }
-        Found::NotFound => {
-            return unrouted(WayEnd::Refuse { kind: Kind::NoRoute, detail: "No route matches this request.", allow: None });
-        }
+        Found::MethodNotAllowed(allow) => return unrouted(WayEnd::Refuse(Refusal::Method(allow.into()))),
+        Found::NotFound => return unrouted(WayEnd::Refuse(Refusal::NoRoute)),
     };
     let Some(route) = snapshot.routes.get(*matched.value) else {
-        return unrouted(WayEnd::Refuse { kind: Kind::Internal, detail: "The route is gone.", allow: None });
+        return unrouted(WayEnd::Refuse(Refusal::NoRoute));
     };
     let path = request.path();
     let captures = matched
@@ -133,31 +143,26 @@ struct End<'a> {
 
 impl Terminal for End<'_> {
     fn call<'a>(&'a self, cx: &'a mut Context<'_>, request: Request) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
-        Box::pin(self.answer(cx, request))
+        let mut request = request;
+        Box::pin(async move { self.answer(cx, &mut request).await })
     }
 }
 
 impl End<'_> {
-    async fn answer(&self, cx: &mut Context<'_>, mut request: Request) -> Outcome {
+    async fn answer(&self, cx: &mut Context<'_>, request: &mut Request) -> Outcome {
         let prefix = match &self.way {
             WayEnd::Service { prefix } => *prefix,
             WayEnd::Options => {
                 return Ok(Response::new(StatusCode::OK).with_header("Allow", ALLOWED));
             }
-            WayEnd::Refuse { kind, detail, allow } => {
-                let reject = Reject::new(*kind, *detail);
-                return Err(match allow {
-                    Some(allow) => reject.with_header("Allow", allow.clone()),
-                    None => reject,
-                });
-            }
+            WayEnd::Refuse(refusal) => return Err(refusal.reject()),
         };
         let service = self.route.service.and_then(|index| Some((index, self.view.snapshot.services.get(index)?)));
         let Some((service_index, service)) = service else {
             return Err(Reject::new(Kind::NoRoute, "This route has no service."));
         };
-        count_hop(&mut request)?;
-        let stripped = self.change_path(cx, &mut request, prefix)?;
+        count_hop(request)?;
+        let stripped = self.change_path(cx, request, prefix)?;
         let exchange = send::Exchange {
             worker: self.worker,
             view: self.view,
@@ -174,7 +179,7 @@ impl End<'_> {
     fn change_path(&self, cx: &Context<'_>, request: &mut Request, prefix: usize) -> Result<Option<String>, Reject> {
         if let Some(parts) = &self.route.rewrite_path {
             let path = rewrite(parts, &cx.captures);
-            let path = normalize::path(path.as_bytes())
+            let path = normalize::path_text(&path)
                 .map_err(|error| Reject::new(Kind::BadTarget, "The path cannot be rewritten.").because(error))?
                 .into_string();
             request.set_path(&path);

@@ -3,8 +3,8 @@
 //! [`send`] is the way of a request through here: [`balance`] picks a target, [`pool`] has a connection or [`connect`]
 //! makes one, [`upload`] sends the request while [`exchange`] waits for the answer, [`rewrite`] hides the target in it.
 
-pub mod balance;
 pub(crate) mod answer_body;
+pub mod balance;
 pub(crate) mod connect;
 pub(crate) mod exchange;
 pub(crate) mod pool;

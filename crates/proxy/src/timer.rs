@@ -19,9 +19,26 @@ const NONE: Millis = u64::MAX;
 /// The array is looked through at most so often: time-outs fire up to this much late.
 const RESOLUTION: Millis = 5;
 
+thread_local! {
+    /// The time when this worker last began to look at what happened, once it runs.
+    static TURN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// To be called whenever the worker wakes: reading the clock once for all that happened is enough for time-outs.
+pub(crate) fn begin_turn() {
+    TURN.set(Some(Instant::now()));
+}
+
+/// The time to a turn of the worker, which lasts microseconds to a few milliseconds; exact outside of a worker.
+pub(crate) fn coarse_now() -> Instant {
+    TURN.get().unwrap_or_else(Instant::now)
+}
+
 /// A worker's deadlines.
 pub(crate) struct Timers {
     origin: Instant,
+    /// The clock of the turn, and the same in milliseconds.
+    turn: Cell<(Instant, Millis)>,
     /// The nearest deadline of each slot.
     due: RefCell<Vec<Millis>>,
     wakers: RefCell<Vec<Option<Waker>>>,
@@ -33,8 +50,10 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn new() -> Rc<Self> {
+        let origin = Instant::now();
         Rc::new(Self {
-            origin: Instant::now(),
+            origin,
+            turn: Cell::new((origin, 0)),
             due: RefCell::default(),
             wakers: RefCell::default(),
             free: RefCell::default(),
@@ -43,9 +62,21 @@ impl Timers {
         })
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "2^64 ms are 584 million years")]
+    /// The time by the clock of the turn; see [`begin_turn`].
     fn now(&self) -> Millis {
-        self.origin.elapsed().as_millis() as Millis
+        let (turn, known) = self.turn.get();
+        let now = coarse_now();
+        if turn == now {
+            return known;
+        }
+        let millis = self.millis(now);
+        self.turn.set((now, millis));
+        millis
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "2^64 ms are 584 million years")]
+    fn millis(&self, at: Instant) -> Millis {
+        at.saturating_duration_since(self.origin).as_millis() as Millis
     }
 
     fn arm(&self, slot: usize, at: Millis) {
@@ -245,7 +276,11 @@ mod tests {
             let deadline = Deadline::new(&timers);
             poll_fn(|cx| {
                 assert!(!deadline.overdue(Wait::ClientRead, Duration::from_secs(9), cx));
-                if deadline.overdue(Wait::Service, Duration::from_millis(10), cx) { Poll::Ready(()) } else { Poll::Pending }
+                if deadline.overdue(Wait::Service, Duration::from_millis(10), cx) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
             })
             .await;
             assert!(!deadline.is_over(Wait::ClientRead));

@@ -14,7 +14,7 @@ use tollgate_core::{Known, Response};
 use crate::accept;
 use crate::service::pool::Pool;
 use crate::snapshot::{Listener, Snapshot};
-use crate::timer::Timers;
+use crate::timer::{self, Timers};
 
 /// What all workers share.
 pub struct Shared {
@@ -192,6 +192,7 @@ pub fn run(index: usize, shared: Arc<Shared>, mut commands: UnboundedReceiver<Co
         .enable_all()
         .max_blocking_threads(4)
         .thread_keep_alive(Duration::from_secs(30))
+        .on_thread_unpark(timer::begin_turn)
         .build_local(tokio::runtime::LocalOptions::default())?;
     runtime.block_on(async move {
         let worker = Worker::new(index, shared);

@@ -2,6 +2,9 @@
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -55,8 +58,19 @@ impl Client {
         client
     }
 
+    /// Connects to a Unix socket.
+    pub fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).unwrap_or_else(|error| panic!("connecting to {}: {error}", path.display()));
+        // All that is done with it from here on, every stream socket can do.
+        Self::wrap(TcpStream::from(OwnedFd::from(stream)))
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
+        Self::wrap(stream)
+    }
+
+    fn wrap(stream: TcpStream) -> Self {
         stream.set_write_timeout(Some(PATIENCE)).expect("a write time-out can be set");
         Client { wire: Wire::new(stream, Arc::new(Mutex::new(Vec::new()))), limit: PATIENCE }
     }

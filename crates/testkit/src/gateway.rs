@@ -211,6 +211,16 @@ impl Gateway {
         self.signal(Signal::TERM);
     }
 
+    /// What a person presses Ctrl-C for.
+    pub fn sigint(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Whether the binary under test was built for release, which is when its speed may be judged.
+    pub fn is_release() -> bool {
+        binary().components().any(|part| part.as_os_str() == "release")
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the gateway runs");
     }
@@ -258,7 +268,7 @@ fn eprint_tail(name: &str, text: &str) {
 }
 
 /// The binary under test: `TOLLGATE_BIN`, or the one beside this test's directory.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("TOLLGATE_BIN") {
         return path.into();
     }

@@ -21,7 +21,9 @@
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test kit fails a test by panicking")]
 
+mod admin;
 mod client;
+mod command;
 mod fields;
 mod gateway;
 mod origin;
@@ -30,7 +32,9 @@ mod text;
 mod wait;
 mod wire;
 
+pub use admin::Metrics;
 pub use client::{Client, Response};
+pub use command::{Finished, Workplace};
 pub use fields::Fields;
 pub use gateway::{Gateway, GatewayBuilder, StartError};
 pub use origin::{Exchange, Origin, Request};

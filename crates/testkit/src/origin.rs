@@ -72,8 +72,13 @@ impl Origin {
 
     /// Starts one on a given port.
     pub fn start_on(port: u16, handler: impl Fn(&mut Exchange<'_>) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .unwrap_or_else(|error| panic!("an origin cannot listen on port {port}: {error}"));
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), handler)
+    }
+
+    /// Starts one at a given address.
+    pub fn start_at(address: SocketAddr, handler: impl Fn(&mut Exchange<'_>) + Send + Sync + 'static) -> Self {
+        let listener =
+            TcpListener::bind(address).unwrap_or_else(|error| panic!("an origin cannot listen on {address}: {error}"));
         let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared::default());
         let handler = Arc::new(handler);

@@ -1,5 +1,6 @@
 //! The `tollgate` command: a reverse proxy and API gateway, one binary and one YAML file.
 
+mod allocator;
 mod check;
 mod cli;
 mod compile;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Mimalloc = allocator::Mimalloc;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().command {

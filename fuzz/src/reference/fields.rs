@@ -93,10 +93,12 @@ pub(super) enum Role {
     Disguised,
 }
 
-const HOP_BY_HOP: [&str; 8] = [
+const HOP_BY_HOP: [&str; 9] = [
     "content-length",
     "transfer-encoding",
     "connection",
+    // No field, but what `Connection: close` would name (RFC 9110 §7.6.1, §18.4).
+    "close",
     "keep-alive",
     "proxy-connection",
     "te",
@@ -105,13 +107,18 @@ const HOP_BY_HOP: [&str; 8] = [
 ];
 const IDENTITY: [&str; 6] =
     ["x-user-id", "x-tenant", "x-consumer-name", "x-consumer-groups", "x-credential-id", "proxy"];
-/// Further names with a hyphen that the gateway acts on.
-const WATCHED: [&str; 3] = ["max-forwards", "set-cookie", "content-location"];
+/// A further name with a hyphen that decides something.
+const WATCHED: [&str; 1] = ["max-forwards"];
 
 /// The role of a field.
 pub(super) fn role(name: &[u8]) -> Role {
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-    let forwards = |name: &str| name.starts_with("x-forwarded-") && name.len() > "x-forwarded-".len();
+    let forwards = |name: &str| name.starts_with("x-forwarded-");
+    let plain = name.replace('_', "-");
+    let known = [&HOP_BY_HOP[..], &IDENTITY, &WATCHED].concat();
+    if plain != name && (known.contains(&plain.as_str()) || forwards(&plain)) {
+        return Role::Disguised;
+    }
     if HOP_BY_HOP.contains(&name.as_str()) {
         return Role::HopByHop;
     }
@@ -120,11 +127,6 @@ pub(super) fn role(name: &[u8]) -> Role {
     }
     if name == "forwarded" || forwards(&name) {
         return Role::Forwarding;
-    }
-    let plain = name.replace('_', "-");
-    let known = [&HOP_BY_HOP[..], &IDENTITY, &WATCHED].concat();
-    if name.contains('_') && (known.contains(&plain.as_str()) || forwards(&plain)) {
-        return Role::Disguised;
     }
     Role::EndToEnd
 }

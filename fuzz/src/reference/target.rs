@@ -36,7 +36,9 @@ fn recoded(raw: &[u8]) -> Option<String> {
                     _ => text.push_str(&format!("%{byte:02X}")),
                 }
             }
-            b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' | b'[' | b']' => text.push_str(&format!("%{first:02X}")),
+            b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' | b'[' | b']' => {
+                text.push_str(&format!("%{first:02X}"));
+            }
             b'#' | b'?' | b'\\' => return None,
             0x21..=0x7E => text.push(*first as char),
             _ => return None,

@@ -3,18 +3,19 @@
 //! A service is trusted more than a client, but not to frame: an answer that could be read in two ways would let one
 //! client's answer reach another (RFC 9112 §11.1), so it becomes a 502.
 
-use std::mem::MaybeUninit;
-
 use http::{Method, StatusCode};
 use smallvec::SmallVec;
 use tollgate_core::{Headers, Known, Response, Upgrade, headers};
 
 use super::fields;
 use super::framing::Framing;
+use super::head::{self, HeadError};
 
 /// The longest head of an answer, and the most fields in it.
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_FIELDS: usize = 200;
+/// An answer has some ten fields, and plugins add a few.
+const USUAL_FIELDS: usize = 20;
 /// Room for the fields that plugins add to an answer.
 const ROOM_FOR_ADDITIONS: usize = 256;
 
@@ -23,8 +24,8 @@ const ROOM_FOR_ADDITIONS: usize = 256;
 pub(crate) enum AnswerError {
     #[error("its head is malformed")]
     Malformed,
-    #[error("a line of its head does not end in CRLF")]
-    BareLineFeed,
+    #[error("a line of its head has a control byte in it, or does not end in CRLF")]
+    Control,
     #[error("its head is longer than 64 KiB or has more than 200 fields")]
     TooLarge,
     #[error("its status is not between 100 and 599")]
@@ -56,37 +57,25 @@ pub(crate) struct Head {
 /// # Errors
 /// See [`AnswerError`]; the connection is of no further use.
 pub(crate) fn parse(bytes: &[u8], method: &Method, upgrade: Option<Upgrade>) -> Result<Option<Head>, AnswerError> {
-    let mut table = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-    let mut parsed = httparse::Response::new(&mut []);
-    let config = httparse::ParserConfig::default();
-    let length = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut table) {
-        Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => length,
-        Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD && bytes.first() == Some(&b'H') => return Ok(None),
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(AnswerError::TooLarge),
-        Err(_) => return Err(AnswerError::Malformed),
-    };
-    let head = bytes.get(..length).unwrap_or_default();
-    let line_end = memchr::memchr(b'\n', head).unwrap_or_default();
-    if !head.starts_with(b"HTTP/") || !head.ends_with(b"\r\n\r\n") || head.get(line_end.wrapping_sub(1)) != Some(&b'\r') {
-        return Err(if head.starts_with(b"HTTP/") { AnswerError::BareLineFeed } else { AnswerError::Malformed });
-    }
-    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(AnswerError::Status)?;
-    if status.as_u16() > 599 {
-        return Err(AnswerError::Status);
-    }
-    let mut facts = Facts { keep_alive: parsed.version == Some(1), ..Facts::default() };
-    let mut fields = Headers::over(head, parsed.headers.len(), ROOM_FOR_ADDITIONS);
-    for field in &*parsed.headers {
-        let (name, value) = fields::locate(head, field.name, field.value).ok_or(AnswerError::BareLineFeed)?;
-        let known = Known::of(field.name.as_bytes());
-        if facts.note(known, field.value)? {
-            fields.push_parsed(known, name, value);
+    let Some(line_end) = head::line_end(bytes, 0)? else { return incomplete(bytes) };
+    let (http11, status) = status_line(bytes.get(..line_end).unwrap_or_default())?;
+    let mut facts = Facts { keep_alive: http11, ..Facts::default() };
+    let mut fields = Headers::with_capacity(USUAL_FIELDS);
+    let length = head::fields(bytes, line_end + 2, MAX_FIELDS, |field| {
+        if facts.note(field.known, field.value)? {
+            field.push_to(&mut fields);
         }
+        Ok::<(), AnswerError>(())
+    })?;
+    let Some(length) = length else { return incomplete(bytes) };
+    if length > MAX_HEAD {
+        return Err(AnswerError::TooLarge);
     }
+    fields.attach(bytes.get(..length).unwrap_or_default(), ROOM_FOR_ADDITIONS);
     for name in &facts.nominated {
         fields.remove(name);
     }
-    let framing = facts.framing(method, status, parsed.version == Some(0))?;
+    let framing = facts.framing(method, status, !http11)?;
     if status == StatusCode::SWITCHING_PROTOCOLS && !(upgrade.is_some() && facts.websocket && facts.switches) {
         return Err(AnswerError::UnaskedSwitch);
     }
@@ -97,6 +86,41 @@ pub(crate) fn parse(bytes: &[u8], method: &Method, upgrade: Option<Upgrade>) -> 
     }
     let keep_alive = facts.keep_alive && framing != Framing::UntilClose;
     Ok(Some(Head { response, framing, keep_alive, length }))
+}
+
+/// An incomplete head, if it can still become one.
+fn incomplete(bytes: &[u8]) -> Result<Option<Head>, AnswerError> {
+    let start = b"HTTP/1.";
+    if bytes.iter().zip(start).any(|(byte, expected)| byte != expected) {
+        return Err(AnswerError::Malformed);
+    }
+    if bytes.len() < MAX_HEAD { Ok(None) } else { Err(AnswerError::TooLarge) }
+}
+
+/// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 §4); the last space may be missing, as it often is. Gives
+/// whether the version is 1.1, and the status.
+fn status_line(line: &[u8]) -> Result<(bool, StatusCode), AnswerError> {
+    let (http11, rest) = match line {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', b' ', rest @ ..] => (true, rest),
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0', b' ', rest @ ..] => (false, rest),
+        _ => return Err(AnswerError::Malformed),
+    };
+    let (digits, reason) = rest.split_at_checked(3).ok_or(AnswerError::Malformed)?;
+    if !matches!(reason, [] | [b' ', ..]) {
+        return Err(AnswerError::Malformed);
+    }
+    let status = StatusCode::from_bytes(digits).map_err(|_| AnswerError::Status)?;
+    if status.as_u16() > 599 { Err(AnswerError::Status) } else { Ok((http11, status)) }
+}
+
+impl From<HeadError> for AnswerError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Control => Self::Control,
+            HeadError::Name => Self::Malformed,
+            HeadError::TooMany => Self::TooLarge,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -193,12 +217,18 @@ mod tests {
         for (head, error) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", AnswerError::ContentLength),
             ("HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\n", AnswerError::ContentLength),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", AnswerError::TransferEncoding),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+                AnswerError::TransferEncoding,
+            ),
             ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", AnswerError::TransferEncoding),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", AnswerError::TransferEncoding),
-            ("HTTP/1.1 200 OK\nContent-Length: 3\r\n\r\n", AnswerError::BareLineFeed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 3\n\r\n", AnswerError::BareLineFeed),
+            ("HTTP/1.1 200 OK\nContent-Length: 3\r\n\r\n", AnswerError::Control),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\n\r\n", AnswerError::Control),
             ("\r\nHTTP/1.1 200 OK\r\n\r\n", AnswerError::Malformed),
+            ("HTTP/2.0 200 OK\r\n\r\n", AnswerError::Malformed),
+            ("HTTP/1.1 20 OK\r\n\r\n", AnswerError::Malformed),
+            ("HTTP/1.1 2000 OK\r\n\r\n", AnswerError::Malformed),
             ("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", AnswerError::UnaskedSwitch),
             ("HTTP/1.1 700 What\r\n\r\n", AnswerError::Status),
             ("SSH-2.0-x\r\n", AnswerError::Malformed),

@@ -16,6 +16,7 @@ use tollgate_core::{BodyError, BodyStream, Connection, Headers, Scheme};
 use super::framing::{Decoder, Framing, Step};
 use super::write;
 use crate::buffer::Buffer;
+use crate::forward::Forwarding;
 use crate::snapshot::{Address, Listener};
 use crate::stream::Stream;
 use crate::timer::{Deadline, Timers, Wait};
@@ -29,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) info: Connection,
     /// The peer's address as text, for the forwarding fields.
     pub(crate) peer_text: Box<str>,
+    /// The forwarding fields of its last request: the next one mostly has the same.
+    pub(crate) forwarding: RefCell<Forwarding>,
     /// Bytes that came and were not used yet.
     pending: Cell<Buffer>,
     /// The body of the running request, if nobody reads it any more though it has not ended.
@@ -42,21 +45,28 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(stream: Stream, listener: Arc<Listener>, peer: Option<SocketAddr>, timers: &Rc<Timers>) -> Rc<Self> {
+    pub(crate) fn new(
+        stream: Stream,
+        listener: Arc<Listener>,
+        peer: Option<SocketAddr>,
+        timers: &Rc<Timers>,
+    ) -> Rc<Self> {
         let ip = peer.map(|peer| peer.ip().to_canonical());
         let trusted = ip.is_some_and(|ip| listener.trusted_proxies.iter().any(|network| network.contains(&ip)));
         let port = match &listener.address {
             Address::Tcp(address) => address.port(),
             Address::Unix(_) => 0,
         };
-        let info = Connection { peer, peer_trusted: trusted, scheme: Scheme::Http, port, listener: listener.name.clone() };
-        let peer_text = ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()).into();
+        let info =
+            Connection { peer, peer_trusted: trusted, scheme: Scheme::Http, port, listener: listener.name.clone() };
+        let peer_text: Box<str> = ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()).into();
         Rc::new(Self {
             stream: RefCell::new(stream),
             deadline: Deadline::new(timers),
             listener,
             info,
             peer_text,
+            forwarding: RefCell::default(),
             pending: Cell::default(),
             unread: Cell::default(),
             reading: Cell::new(false),
@@ -70,14 +80,15 @@ impl Client {
         self.pending.take()
     }
 
-    pub(crate) fn put_pending(&self, buffer: Buffer) {
+    /// Puts bytes back; an empty buffer goes to the worker at once.
+    pub(crate) fn put_pending(&self, mut buffer: Buffer) {
+        buffer.release();
         self.pending.set(buffer);
     }
 
-    /// True if bytes came that were not used yet. Gives an empty buffer back to the worker.
+    /// True if bytes came that were not used yet.
     pub(crate) fn has_pending(&self) -> bool {
-        let mut buffer = self.pending.take();
-        buffer.release();
+        let buffer = self.pending.take();
         let some = !buffer.is_empty();
         self.pending.set(buffer);
         some
@@ -257,7 +268,9 @@ impl ClientBody {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(_) => Poll::Ready(Err(BodyError::Truncated)),
-            Poll::Pending if self.client.deadline.overdue(Wait::ClientRead, self.client.listener.limits.body_timeout, cx) => {
+            Poll::Pending
+                if self.client.deadline.overdue(Wait::ClientRead, self.client.listener.limits.body_timeout, cx) =>
+            {
                 Poll::Ready(Err(BodyError::TimedOut))
             }
             Poll::Pending => {

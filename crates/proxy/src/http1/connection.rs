@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::{Method, StatusCode, Version};
-use tollgate_core::{Body, Kind, Reject, Response};
+use http::{Method, Version};
+use tollgate_core::{Body, Kind, Reject};
 
 use super::client::Client;
 use super::fields;
@@ -60,7 +60,7 @@ async fn serve_burst(worker: &Rc<Worker>, client: &Rc<Client>) -> After {
         let after = match read_head(client).await {
             Ok(Some(head)) => serve_request(worker, client, head).await,
             Ok(None) => After::Close,
-            Err(reject) => refuse(worker, client, reject, client.asks_for_head()).await,
+            Err(reject) => Box::pin(refuse(worker, client, reject, client.asks_for_head())).await,
         };
         if after == After::Close || !client.has_pending() {
             return after;
@@ -123,7 +123,7 @@ async fn serve_request(worker: &Rc<Worker>, client: &Rc<Client>, head: Head) -> 
         && length > client.listener.limits.max_body_bytes
     {
         let reject = Reject::new(Kind::BodyTooLarge, "The body is longer than this listener takes.");
-        return refuse(worker, client, reject, exchange.head).await;
+        return Box::pin(refuse(worker, client, reject, exchange.head)).await;
     }
     if !matches!(framing, Framing::None | Framing::Length(0)) {
         request.body = Body::Stream(Box::new(client.body(framing, request.expects_continue)));
@@ -199,10 +199,10 @@ pub(crate) fn can_continue_unread(client: &Client) -> bool {
 /// Answers a request that was not understood, and closes: what follows on the connection cannot be trusted.
 async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, reject: Reject, head: bool) -> After {
     let started = Instant::now();
-    let response: Response = reject.to_response("");
+    let mut response = reject.to_response("");
     let exchange = Exchange { version: Version::HTTP_11, head, keep_alive: false };
-    let status: StatusCode = response.status;
-    let sent = relay::answer(worker, client, response, exchange).await;
+    let status = response.status;
+    let sent = relay::answer(worker, client, &mut response, exchange).await;
     record::refused(worker, client, &reject, status, sent, started);
     if sent.complete {
         client.linger().await;

@@ -154,19 +154,12 @@ impl Decoder {
 
     /// The length of a complete trailer section at the front of `bytes`, its fields kept.
     fn read_trailers(&mut self, bytes: &[u8]) -> Result<Option<usize>, BodyError> {
-        match bytes {
-            [b'\r', b'\n', ..] => return Ok(Some(2)),
-            [b'\r'] => return Ok(None),
-            _ => {}
-        }
-        // A bare LF is seen by the parser below; here only a strict end counts.
-        match memchr::memmem::find(bytes, b"\r\n\r\n") {
-            Some(end) if end + 4 <= MAX_TRAILERS => {
-                let section = bytes.get(..end + 4).unwrap_or_default();
-                self.trailers = Some(fields::trailers(section).ok_or(BodyError::Malformed)?);
-                Ok(Some(end + 4))
+        match fields::trailers(bytes) {
+            Ok(Some((length, trailers))) if length <= MAX_TRAILERS => {
+                self.trailers = (!trailers.is_empty()).then_some(trailers);
+                Ok(Some(length))
             }
-            None if bytes.len() < MAX_TRAILERS && !fields::has_bare_lf(bytes) => Ok(None),
+            Ok(None) if bytes.len() < MAX_TRAILERS => Ok(None),
             _ => Err(BodyError::Malformed),
         }
     }
@@ -198,10 +191,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, BodyError> {
     if !is_extensions(extensions) {
         return Err(BodyError::Malformed);
     }
-    std::str::from_utf8(size)
-        .ok()
-        .and_then(|size| u64::from_str_radix(size, 16).ok())
-        .ok_or(BodyError::Malformed)
+    std::str::from_utf8(size).ok().and_then(|size| u64::from_str_radix(size, 16).ok()).ok_or(BodyError::Malformed)
 }
 
 /// `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` (RFC 9112 §7.1.1).
@@ -322,13 +312,36 @@ mod tests {
     #[test]
     fn broken_chunks_are_refused_at_once() {
         let broken: &[&[u8]] = &[
-            b"\r\n", b"g\r\n", b"0x5\r\nhello\r\n", b"+5\r\n", b"-1\r\n", b" 5\r\nhello", b"5 \r\nhello\r\n",
-            b"5\nhello\r\n", b"5\r\nhelloX\r\n", b"5\r\nhello\n0\r\n\r\n", b"5;\r\nhello\r\n", b"5;a=\r\nhello\r\n",
-            b"5;a=\"b\r\nhello\r\n", b"5;a\0\r\n", b"5;a=\rb\r\nhello\r\n", b"5;\ra\r\nhello\r\n", b"1000000000000000\r\n", b"fffffffffffffffff\r\n",
-            b"0\r\nX: 1\n\r\n", b"0\r\nX : 1\r\n\r\n", b"0\r\n X: 1\r\n\r\n", b"0\r\nX\r\n\r\n",
+            b"\r\n",
+            b"g\r\n",
+            b"0x5\r\nhello\r\n",
+            b"+5\r\n",
+            b"-1\r\n",
+            b" 5\r\nhello",
+            b"5 \r\nhello\r\n",
+            b"5\nhello\r\n",
+            b"5\r\nhelloX\r\n",
+            b"5\r\nhello\n0\r\n\r\n",
+            b"5;\r\nhello\r\n",
+            b"5;a=\r\nhello\r\n",
+            b"5;a=\"b\r\nhello\r\n",
+            b"5;a\0\r\n",
+            b"5;a=\rb\r\nhello\r\n",
+            b"5;\ra\r\nhello\r\n",
+            b"1000000000000000\r\n",
+            b"fffffffffffffffff\r\n",
+            b"0\r\nX: 1\n\r\n",
+            b"0\r\nX : 1\r\n\r\n",
+            b"0\r\n X: 1\r\n\r\n",
+            b"0\r\nX\r\n\r\n",
         ];
         for wire in broken {
-            assert_eq!(decode(Framing::Chunked, wire, 100), Err(BodyError::Malformed), "{:?}", wire.escape_ascii().to_string());
+            assert_eq!(
+                decode(Framing::Chunked, wire, 100),
+                Err(BodyError::Malformed),
+                "{:?}",
+                wire.escape_ascii().to_string()
+            );
         }
         let long = [&b"1;"[..], &[b'a'; 300]].concat();
         assert_eq!(decode(Framing::Chunked, &long, 100), Err(BodyError::Malformed));

@@ -17,53 +17,41 @@ use crate::worker::Worker;
 const TOGETHER: usize = 16 * 1024;
 
 /// Sends `response` whole, or as far as both sides let it come.
-pub(crate) async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, response: Response, mut exchange: Exchange) -> Sent {
+pub(crate) async fn answer(
+    worker: &Rc<Worker>,
+    client: &Rc<Client>,
+    response: &mut Response,
+    mut exchange: Exchange,
+) -> Sent {
     exchange.keep_alive &= can_continue_unread(client);
-    let mut out = Out(buffer::take());
+    let mut out = buffer::take();
     let (coding, keep_alive) = {
-        let date = worker.date_for(&response);
-        write::response(&mut out.0, &response, exchange, date.as_bytes())
+        let date = worker.date_for(response);
+        write::response(&mut out, response, exchange, date.as_bytes())
     };
-    let Response { status, body, tunnel, .. } = response;
+    let status = response.status;
     let silent = exchange.head || matches!(status.as_u16(), 204 | 304);
-    let head = out.0.len() as u64;
-    if let Some(tunnel) = tunnel {
-        let complete = client.send(&out.0).await;
-        drop(out);
-        let bytes = if complete { tunnel::run(worker, client, tunnel).await } else { 0 };
+    let mut relay = Relay { client, out, written: 0, coding, bytes: 0 };
+    if let Some(tunnel) = response.tunnel.take() {
+        let complete = relay.flush().await;
+        let head = relay.bytes;
+        drop(relay);
+        let bytes = if complete { Box::pin(tunnel::run(worker, client, tunnel)).await } else { 0 };
         return Sent { status, bytes: head + bytes, complete, keep_alive: false };
     }
-    let mut relay = Relay { client, out: out.take(), written: 0, coding, bytes: 0 };
-    let complete = match body {
-        _ if silent => relay.flush().await,
-        Body::Empty => relay.flush().await,
-        Body::Bytes(bytes) => {
-            relay.out.extend_from_slice(&bytes);
+    let complete = match &mut response.body {
+        Body::Stream(stream) if !silent => relay.stream(&mut **stream).await,
+        body => {
+            if let (Body::Bytes(bytes), false) = (body, silent) {
+                relay.out.extend_from_slice(bytes);
+            }
             relay.flush().await
         }
-        Body::Stream(mut stream) => relay.stream(&mut *stream).await,
     };
     if !complete && coding == Coding::UntilClose {
         client.reset_on_close();
     }
     Sent { status, bytes: relay.bytes, complete, keep_alive }
-}
-
-/// A pooled vector that goes back to its worker.
-struct Out(Vec<u8>);
-
-impl Out {
-    fn take(mut self) -> Vec<u8> {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl Drop for Out {
-    fn drop(&mut self) {
-        if self.0.capacity() > 0 {
-            buffer::give(std::mem::take(&mut self.0));
-        }
-    }
 }
 
 struct Relay<'a> {

@@ -4,16 +4,14 @@
 //! several lengths, codings other than `chunked`, doubtful hosts and paths. What is hop-by-hop or not to be believed
 //! never enters the request's fields.
 
-use std::mem::MaybeUninit;
-use std::ops::Range;
-
 use http::{Method, Version};
 use smallvec::SmallVec;
-use tollgate_core::request::TargetParts;
-use tollgate_core::{Body, Headers, Kind, Known, Reject, Request, Upgrade, headers};
+use tollgate_core::request::Target;
+use tollgate_core::{Headers, Kind, Known, Reject, Request, Upgrade, headers};
 
-use super::fields::{self, INLINE_FIELDS, Table};
+use super::fields;
 use super::framing::Framing;
+use super::head::{self, Field, HeadError};
 use crate::normalize;
 
 /// What a listener lets a head have.
@@ -41,7 +39,10 @@ pub(crate) struct Head {
 }
 
 /// Room for the fields that the gateway adds to a request.
-const ROOM_FOR_ADDITIONS: usize = 384;
+const ROOM_FOR_ADDITIONS: usize = 320;
+
+/// A request has some ten fields, and the gateway adds as many.
+const USUAL_FIELDS: usize = 24;
 
 /// Parses the head at the front of `bytes`; `Ok(None)` if it is not complete. Forwarding fields (`X-Forwarded-*`,
 /// `Forwarded`) of a peer that is not `trusted` are left out.
@@ -49,54 +50,75 @@ const ROOM_FOR_ADDITIONS: usize = 384;
 /// # Errors
 /// The rejection to answer with; the connection is to be closed after it.
 pub(crate) fn parse(bytes: &[u8], limits: &HeadLimits, trusted: bool) -> Result<Option<Head>, Reject> {
-    if limits.fields <= INLINE_FIELDS {
-        parse_into(bytes, limits, trusted, &mut [const { MaybeUninit::uninit() }; INLINE_FIELDS])
-    } else {
-        parse_into(bytes, limits, trusted, &mut vec![MaybeUninit::uninit(); limits.fields])
-    }
-}
-
-fn parse_into<'b>(
-    bytes: &'b [u8],
-    limits: &HeadLimits,
-    trusted: bool,
-    table: &mut Table<'b>,
-) -> Result<Option<Head>, Reject> {
     let blank = leading_blank(bytes)?;
     let head = bytes.get(blank..).unwrap_or_default();
-    let mut parsed = httparse::Request::new(&mut []);
-    let length = match parsed.parse_with_uninit_headers(head, table) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return incomplete(head, limits).map_or(Ok(None), Err),
-        Err(error) => return Err(refusal(error, head)),
-    };
-    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
-        return Err(bad("The request line is incomplete."));
-    };
-    check_size(length, target.len(), parsed.headers.len(), limits)?;
-    let head = head.get(..length).unwrap_or_default();
-    let line_end = method.len() + target.len() + "  HTTP/1.1".len();
-    if head.get(line_end) != Some(&b'\r') || !head.ends_with(b"\r\n\r\n") {
-        return Err(bad("Lines of a head end in CRLF."));
-    }
-    let version = if version == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let method = known_method(method)?;
-    let mut facts = Facts::new(version);
-    let mut fields = Headers::over(head, parsed.headers.len(), ROOM_FOR_ADDITIONS);
-    for field in &*parsed.headers {
-        let (name, value) = fields::locate(head, field.name, field.value).ok_or_else(|| bad("Lines of a head end in CRLF."))?;
-        let known = Known::of(field.name.as_bytes());
-        if facts.note(known, field, &value, trusted)? {
-            fields.push_parsed(known, name, value);
+    let Some(line_end) = head::line_end(head, 0)? else { return incomplete(head, limits).map_or(Ok(None), Err) };
+    let line = request_line(head.get(..line_end).unwrap_or_default(), limits)?;
+    let mut facts = Facts::new(line.version);
+    let mut fields = Headers::with_capacity(USUAL_FIELDS);
+    let length = head::fields(head, line_end + 2, limits.fields, |field| {
+        if facts.note(field, trusted)? {
+            field.push_to(&mut fields);
         }
+        Ok::<(), Reject>(())
+    })?;
+    let Some(length) = length else { return incomplete(head, limits).map_or(Ok(None), Err) };
+    if length > limits.bytes {
+        return Err(Reject::new(Kind::HeadTooLarge, "The head of the request is too long."));
     }
+    fields.attach(head.get(..length).unwrap_or_default(), ROOM_FOR_ADDITIONS);
     facts.drop_nominated(&mut fields);
-    let target_parts = resolve_target(&method, target, head, &facts, &mut fields)?;
+    let target = resolve_target(&line, &facts)?;
     let framing = facts.framing()?;
-    let mut request = Request::new(method, version, fields, target_parts, Body::Empty);
+    let mut request = Request::new(line.method, line.version, fields, target);
     request.upgrade = facts.upgrade(&request.method, framing);
     request.expects_continue = facts.expects_continue && framing != Framing::None;
     Ok(Some(Head { request, framing, keep_alive: facts.keep_alive, length: blank + length }))
+}
+
+/// A request line, taken apart.
+struct RequestLine<'b> {
+    method: Method,
+    target: &'b str,
+    version: Version,
+}
+
+/// `method SP request-target SP HTTP-version` (RFC 9112 §3), with single spaces.
+fn request_line<'b>(line: &'b [u8], limits: &HeadLimits) -> Result<RequestLine<'b>, Reject> {
+    let malformed = || bad("The request line is malformed.");
+    let space = memchr::memchr(b' ', line).ok_or_else(malformed)?;
+    let (method, rest) = line.split_at_checked(space).ok_or_else(malformed)?;
+    let rest = rest.get(1..).unwrap_or_default();
+    let space = memchr::memrchr(b' ', rest).ok_or_else(malformed)?;
+    let (target, version) = rest.split_at_checked(space).ok_or_else(malformed)?;
+    if !headers::is_token(method) || target.is_empty() || target.contains(&b' ') {
+        return Err(malformed());
+    }
+    if target.len() > limits.uri {
+        return Err(Reject::new(Kind::UriTooLong, "The request target is too long."));
+    }
+    let version = match version {
+        b" HTTP/1.1" => Version::HTTP_11,
+        b" HTTP/1.0" => Version::HTTP_10,
+        [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            return Err(Reject::new(Kind::VersionNotSupported, "This listener speaks HTTP/1.1 and HTTP/1.0."));
+        }
+        _ => return Err(bad("The request line does not end in an HTTP version.")),
+    };
+    let target = std::str::from_utf8(target).map_err(|_| malformed())?;
+    Ok(RequestLine { method: known_method(method)?, target, version })
+}
+
+impl From<HeadError> for Reject {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Control => bad("A line of the head has a control byte in it, or does not end in CRLF."),
+            HeadError::Name => bad("A header field has a malformed name."),
+            HeadError::TooMany => Self::new(Kind::HeadTooLarge, "The request has too many header fields."),
+        }
+    }
 }
 
 fn bad(detail: &'static str) -> Reject {
@@ -123,46 +145,9 @@ fn incomplete(head: &[u8], limits: &HeadLimits) -> Option<Reject> {
     (head.len() > limits.bytes).then(|| Reject::new(Kind::HeadTooLarge, "The head of the request is too long."))
 }
 
-fn check_size(length: usize, uri: usize, fields: usize, limits: &HeadLimits) -> Result<(), Reject> {
-    if uri > limits.uri {
-        return Err(Reject::new(Kind::UriTooLong, "The request target is too long."));
-    }
-    if length > limits.bytes {
-        return Err(Reject::new(Kind::HeadTooLarge, "The head of the request is too long."));
-    }
-    if fields > limits.fields {
-        return Err(Reject::new(Kind::HeadTooLarge, "The request has too many header fields."));
-    }
-    Ok(())
-}
-
-fn refusal(error: httparse::Error, head: &[u8]) -> Reject {
-    match error {
-        httparse::Error::TooManyHeaders => Reject::new(Kind::HeadTooLarge, "The request has too many header fields."),
-        httparse::Error::Version if other_version(head) => {
-            Reject::new(Kind::VersionNotSupported, "This listener speaks HTTP/1.1 and HTTP/1.0.")
-        }
-        httparse::Error::Version => bad("The request line does not end in an HTTP version."),
-        httparse::Error::HeaderName => bad("A header field has a malformed name."),
-        httparse::Error::HeaderValue => bad("A header field has a malformed value."),
-        _ => bad("The request line is malformed."),
-    }
-}
-
-/// True if the request line is well-formed but for a version of HTTP that is not ours.
-fn other_version(head: &[u8]) -> bool {
-    let line = head.split(|byte| *byte == b'\r' || *byte == b'\n').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ');
-    let (Some(_), Some(_), Some(version), None) = (words.next(), words.next(), words.next(), words.next()) else {
-        return false;
-    };
-    let [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = version else { return false };
-    major.is_ascii_digit() && minor.is_ascii_digit() && !(*major == b'1' && matches!(minor, b'0' | b'1'))
-}
-
-fn known_method(method: &str) -> Result<Method, Reject> {
+fn known_method(method: &[u8]) -> Result<Method, Reject> {
     let refused = |detail| Reject::new(Kind::MethodNotAllowed, detail).with_header("Allow", ALLOWED);
-    match Method::from_bytes(method.as_bytes()) {
+    match Method::from_bytes(method) {
         Ok(Method::CONNECT) => Err(refused("This is no forward proxy: CONNECT is refused.")),
         Ok(Method::TRACE) => Err(refused("TRACE is refused.")),
         Ok(method) => Ok(method),
@@ -174,12 +159,12 @@ fn known_method(method: &str) -> Result<Method, Reject> {
 pub(crate) const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// What a head's fields say about the message rather than to the service.
-struct Facts {
+struct Facts<'b> {
     version: Version,
     length: Option<u64>,
     chunked: bool,
     coded: bool,
-    host: Option<Range<usize>>,
+    host: Option<&'b [u8]>,
     keep_alive: bool,
     wants_upgrade: bool,
     websocket: bool,
@@ -188,7 +173,7 @@ struct Facts {
     nominated: SmallVec<[Box<str>; 0]>,
 }
 
-impl Facts {
+impl<'b> Facts<'b> {
     fn new(version: Version) -> Self {
         Self {
             version,
@@ -206,18 +191,12 @@ impl Facts {
 
     /// Takes a field in; true if it goes on to the service.
     #[inline]
-    fn note(
-        &mut self,
-        known: Known,
-        field: &httparse::Header<'_>,
-        at: &Range<usize>,
-        trusted: bool,
-    ) -> Result<bool, Reject> {
+    fn note(&mut self, field: &Field<'b>, trusted: bool) -> Result<bool, Reject> {
         let value = field.value;
-        match known {
+        match field.known {
             Known::Other => return Ok(true),
             Known::Host => {
-                if self.host.replace(at.clone()).is_some() {
+                if self.host.replace(value).is_some() {
                     return Err(bad("The request has more than one Host."));
                 }
             }
@@ -271,7 +250,9 @@ impl Facts {
         let codings: SmallVec<[&[u8]; 4]> = fields::elements(value).collect();
         let known = |coding: &&[u8]| headers::is_token(coding) && !coding.eq_ignore_ascii_case(b"chunked");
         match codings.split_last() {
-            Some((last, rest)) if last.eq_ignore_ascii_case(b"chunked") && !rest.is_empty() && rest.iter().all(known) => {
+            Some((last, rest))
+                if last.eq_ignore_ascii_case(b"chunked") && !rest.is_empty() && rest.iter().all(known) =>
+            {
                 Err(Reject::new(Kind::CodingNotImplemented, "The only transfer coding understood is chunked."))
             }
             _ => Err(bad("Transfer-Encoding is not chunked.")),
@@ -325,8 +306,9 @@ impl Facts {
 
 /// `Content_Length` and `Transfer_Encoding` are refused: a CGI-style origin would take them for the real ones. Other
 /// disguised names are dropped.
-fn refuse_disguise(name: &str) -> Result<bool, Reject> {
-    let frames = |known: &str| name.len() == known.len() && name.as_bytes().first().map(u8::to_ascii_lowercase) == known.bytes().next();
+fn refuse_disguise(name: &[u8]) -> Result<bool, Reject> {
+    let frames =
+        |known: &str| name.len() == known.len() && name.first().map(u8::to_ascii_lowercase) == known.bytes().next();
     if frames("content-length") || frames("transfer-encoding") {
         return Err(bad("A header field imitates one that frames the message."));
     }
@@ -334,52 +316,33 @@ fn refuse_disguise(name: &str) -> Result<bool, Reject> {
 }
 
 /// Finds host, path and query (RFC 9112 §3.2) and makes them canonical.
-fn resolve_target(
-    method: &Method,
-    target: &str,
-    head: &[u8],
-    facts: &Facts,
-    fields: &mut Headers,
-) -> Result<TargetParts, Reject> {
-    let host_field = facts.host.clone();
-    if host_field.is_none() && facts.version == Version::HTTP_11 {
+fn resolve_target(line: &RequestLine<'_>, facts: &Facts<'_>) -> Result<Target, Reject> {
+    let written = line.target;
+    if facts.host.is_none() && facts.version == Version::HTTP_11 {
         return Err(bad("The request has no Host."));
     }
-    let mut parts = TargetParts::default();
+    let mut target = Target::with_capacity(written.len() + facts.host.map_or(0, <[u8]>::len) + 1);
     // A bad Host is refused even where the target overrides it (RFC 9112 §3.2).
-    if let Some(range) = host_field {
-        set_authority(&mut parts, head.get(range.clone()).unwrap_or_default(), &range, fields)?;
+    if let Some(host) = facts.host {
+        set_authority(&mut target, host)?;
     }
-    let origin_form = if target.starts_with('/') {
-        target
-    } else if target == "*" && method == Method::OPTIONS {
-        parts.path = Headers::slice_of(&fields::range_in(head, target.as_bytes()));
-        return Ok(parts);
+    if written.starts_with('/') {
+        set_path(&mut target, written)?;
+    } else if written == "*" && line.method == Method::OPTIONS {
+        target.set_path(written);
     } else {
-        let (authority, rest) = split_absolute(target)?;
-        set_authority(&mut parts, authority.as_bytes(), &fields::range_in(head, authority.as_bytes()), fields)?;
-        rest
-    };
-    set_path(&mut parts, origin_form, head, fields)?;
-    Ok(parts)
+        let (authority, rest) = split_absolute(written)?;
+        set_authority(&mut target, authority.as_bytes())?;
+        set_path(&mut target, rest)?;
+    }
+    Ok(target)
 }
 
-fn set_authority(
-    parts: &mut TargetParts,
-    raw: &[u8],
-    at: &Range<usize>,
-    fields: &mut Headers,
-) -> Result<(), Reject> {
-    let authority = normalize::authority(raw)
-        .map_err(|error| Reject::new(Kind::BadTarget, "The host is malformed.").because(error))?;
-    parts.authority = Headers::slice_of(at);
-    parts.host = match authority.host {
-        std::borrow::Cow::Borrowed(host) => {
-            let within = fields::range_in(raw, host.as_bytes());
-            Headers::slice_of(&(at.start + within.start..at.start + within.end))
-        }
-        std::borrow::Cow::Owned(host) => fields.store(host.as_bytes()),
-    };
+fn set_authority(target: &mut Target, raw: &[u8]) -> Result<(), Reject> {
+    let malformed = || Reject::new(Kind::BadTarget, "The host is malformed.");
+    let text = std::str::from_utf8(raw).map_err(|error| malformed().because(error))?;
+    let authority = normalize::authority_text(text).map_err(|error| malformed().because(error))?;
+    target.set_authority(text, &authority.host);
     Ok(())
 }
 
@@ -398,26 +361,23 @@ fn split_absolute(target: &str) -> Result<(&str, &str), Reject> {
     Ok((authority, path))
 }
 
-fn set_path(parts: &mut TargetParts, target: &str, head: &[u8], fields: &mut Headers) -> Result<(), Reject> {
-    let (path, query) = match memchr::memchr(b'?', target.as_bytes()) {
-        Some(at) => (target.get(..at).unwrap_or_default(), target.get(at + 1..)),
-        None => (target, None),
+fn set_path(target: &mut Target, written: &str) -> Result<(), Reject> {
+    let (path, query) = match memchr::memchr(b'?', written.as_bytes()) {
+        Some(at) => (written.get(..at).unwrap_or_default(), written.get(at + 1..)),
+        None => (written, None),
     };
-    // The empty path of an absolute form is the root (RFC 9110 §4.2.3).
-    parts.path = if path.is_empty() {
-        fields.store(b"/")
+    if path.is_empty() {
+        // The empty path of an absolute form is the root (RFC 9110 §4.2.3).
+        target.set_path("/");
     } else {
-        let canonical = normalize::path(path.as_bytes())
+        let canonical = normalize::path_text(path)
             .map_err(|error| Reject::new(Kind::BadTarget, "The path of the request is malformed.").because(error))?;
-        match canonical {
-            normalize::Canonical::AsIs(path) => Headers::slice_of(&fields::range_in(head, path.as_bytes())),
-            normalize::Canonical::Changed(path) => fields.store(path.as_bytes()),
-        }
-    };
+        target.set_path(canonical.as_str());
+    }
     if let Some(query) = query {
         normalize::query(query.as_bytes())
             .map_err(|error| Reject::new(Kind::BadTarget, "The query of the request is malformed.").because(error))?;
-        parts.query = Some(Headers::slice_of(&fields::range_in(head, query.as_bytes())));
+        target.set_query(Some(query));
     }
     Ok(())
 }

@@ -41,7 +41,8 @@ fn what_is_hop_by_hop_or_not_to_be_believed_is_gone() {
          x_user_id: root\r\nX-Forwarded-For: 1.1.1.1\r\nProxy: evil\r\nAccept: a\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
     );
     assert!(!head.keep_alive);
-    let names: Vec<_> = head.request.headers.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+    let names: Vec<_> =
+        head.request.headers.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
     assert_eq!(names, ["Accept"]);
 }
 
@@ -54,7 +55,9 @@ fn a_trusted_peer_may_speak_of_its_client() {
 
 #[test]
 fn framing_is_one_thing_or_refused() {
-    let framing = |fields: &str| parse_all(&format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).map(|head| head.unwrap().framing);
+    let framing = |fields: &str| {
+        parse_all(&format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).map(|head| head.unwrap().framing)
+    };
     assert_eq!(framing(""), Ok(Framing::None));
     assert_eq!(framing("Content-Length: 7\r\n"), Ok(Framing::Length(7)));
     assert_eq!(framing("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));

@@ -180,7 +180,9 @@ mod tests {
         let none = Response::new(StatusCode::NO_CONTENT);
         assert_eq!(written(&none, false, Version::HTTP_11), "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
         let empty = Response::new(StatusCode::OK);
-        assert!(written(&empty, false, Version::HTTP_10).ends_with("Content-Length: 0\r\nConnection: keep-alive\r\n\r\n"));
+        assert!(
+            written(&empty, false, Version::HTTP_10).ends_with("Content-Length: 0\r\nConnection: keep-alive\r\n\r\n")
+        );
     }
 
     #[test]

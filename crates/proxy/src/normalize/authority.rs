@@ -63,6 +63,18 @@ const MAX_NAME: usize = 255;
 /// # Errors
 /// The first defect found.
 pub fn authority(raw: &[u8]) -> Result<Authority<'_>, AuthorityError> {
+    match std::str::from_utf8(raw) {
+        Ok(text) => authority_text(text),
+        Err(error) => Err(AuthorityError::BadByte(raw.get(error.valid_up_to()).copied().unwrap_or_default())),
+    }
+}
+
+/// [`authority`] of what is known to be text.
+///
+/// # Errors
+/// The first defect found.
+pub fn authority_text(text: &str) -> Result<Authority<'_>, AuthorityError> {
+    let raw = text.as_bytes();
     if raw.is_empty() {
         return Err(AuthorityError::Empty);
     }
@@ -87,11 +99,11 @@ pub fn authority(raw: &[u8]) -> Result<Authority<'_>, AuthorityError> {
             other => return Err(AuthorityError::BadByte(other)),
         }
     }
-    let (name, after) = raw.split_at_checked(end).unwrap_or((raw, &[]));
+    let (name, after) = text.split_at_checked(end).unwrap_or((text, ""));
+    let after = after.as_bytes();
     if after.contains(&b'@') {
         return Err(AuthorityError::UserInfo);
     }
-    let name = std::str::from_utf8(name).map_err(|_| AuthorityError::BadName)?;
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.is_empty() {
         return Err(AuthorityError::NoHost);
@@ -101,7 +113,8 @@ pub fn authority(raw: &[u8]) -> Result<Authority<'_>, AuthorityError> {
     }
     // RFC 3986 would let `256.1.1.1` pass as a name. No top-level domain is a number (RFC 3696 §2), and resolvers
     // read such names as addresses in their own ways.
-    if let Some((_, last)) = name.rsplit_once('.')
+    if name.ends_with(|last: char| last.is_ascii_digit())
+        && let Some((_, last)) = name.rsplit_once('.')
         && last.bytes().all(|byte| byte.is_ascii_digit())
         && name.parse::<Ipv4Addr>().is_err()
     {

@@ -48,7 +48,18 @@ impl AnswerBody {
             _ => None,
         };
         let decoder = Decoder::new(framing, u64::MAX);
-        Self { client, line: Some(line), decoder, length, ready: 0, keep_alive, upload, idle, full_reads: 0, _lease: lease }
+        Self {
+            client,
+            line: Some(line),
+            decoder,
+            length,
+            ready: 0,
+            keep_alive,
+            upload,
+            idle,
+            full_reads: 0,
+            _lease: lease,
+        }
     }
 
     /// All of the answer came: the connection is free, if the request went out whole as well.

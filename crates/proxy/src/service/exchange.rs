@@ -2,19 +2,19 @@
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
 use tollgate_core::{BodyError, Request, Upgrade};
 
+use super::Timeouts;
 use super::pool::Pool;
 use super::upload::{Upload, UploadError, Waiting};
-use super::Timeouts;
 use crate::buffer::Buffer;
 use crate::http1::answer::{self, AnswerError, Head};
 use crate::http1::client::Client;
 use crate::stream::Stream;
-use crate::timer::Wait;
+use crate::timer::{Wait, coarse_now};
 
 /// A connection to a target, while it is in use.
 pub(crate) struct Line {
@@ -30,7 +30,7 @@ impl Line {
     pub(crate) fn release(mut self) {
         self.buffer.release();
         if self.buffer.is_empty() {
-            self.pool.put(self.stream, Instant::now());
+            self.pool.put(self.stream, coarse_now());
         }
     }
 }
@@ -68,11 +68,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn of(request: &Request) -> Self {
-        Self {
-            method: request.method.clone(),
-            upgrade: request.upgrade,
-            interim: request.version != Version::HTTP_10,
-        }
+        Self { method: request.method.clone(), upgrade: request.upgrade, interim: request.version != Version::HTTP_10 }
     }
 }
 
@@ -83,7 +79,7 @@ pub(crate) async fn run(
     asked: &Asked,
     client: &Client,
     timeouts: &Timeouts,
-) -> Result<Head, Failure> {
+) -> Result<Box<Head>, Failure> {
     let mut got_any = false;
     for _ in 0..MAX_INTERIM {
         let head = std::future::poll_fn(|cx| poll_head(line, upload, asked, client, timeouts, &mut got_any, cx)).await;
@@ -110,7 +106,7 @@ fn poll_head(
     timeouts: &Timeouts,
     got_any: &mut bool,
     cx: &mut Context<'_>,
-) -> Poll<Result<Head, Failure>> {
+) -> Poll<Result<Box<Head>, Failure>> {
     let before = upload.is_done();
     match upload.poll(cx, &mut line.stream) {
         Poll::Ready(Err(UploadError::Client(error))) => return Poll::Ready(Err(Failure::Client(error))),
@@ -123,7 +119,7 @@ fn poll_head(
     loop {
         if !line.buffer.is_empty() {
             match answer::parse(line.buffer.data(), &asked.method, asked.upgrade) {
-                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(Some(head)) => return Poll::Ready(Ok(Box::new(head))),
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Err(Failure::Answer(error))),
             }
@@ -143,7 +139,7 @@ fn poll_time(
     client: &Client,
     timeouts: &Timeouts,
     cx: &mut Context<'_>,
-) -> Poll<Result<Head, Failure>> {
+) -> Poll<Result<Box<Head>, Failure>> {
     let sending = !upload.is_done() && !upload.has_failed();
     let limit = match upload.waiting() {
         // The body's own time-out runs.

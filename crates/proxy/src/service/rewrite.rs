@@ -108,7 +108,8 @@ impl Outside<'_> {
                 changed = true;
                 continue;
             }
-            if !parts.is_empty() && name.eq_ignore_ascii_case("path")
+            if !parts.is_empty()
+                && name.eq_ignore_ascii_case("path")
                 && let Some(path) = self.path(attribute)
             {
                 changed = true;

@@ -59,7 +59,10 @@ fn r2_redirects_to_a_target_lead_to_the_gateway() {
         assert_eq!(location(base, Some(stripped), value), expected, "{base} {stripped} {value}");
     }
     assert_eq!(location("/base", None, "/base/x"), "/base/x");
-    assert_eq!(rewritten("", Some(""), "Refresh", "5; url=http://orders.internal:9001/a"), "5; url=https://api.example.com/a");
+    assert_eq!(
+        rewritten("", Some(""), "Refresh", "5; url=http://orders.internal:9001/a"),
+        "5; url=https://api.example.com/a"
+    );
 }
 
 #[test]

@@ -108,14 +108,22 @@ impl Drop for Lease {
     }
 }
 
+/// What a try has in its hands: kept out of the futures' results, which would copy it at every return.
+#[derive(Default)]
+struct Attempt {
+    upload: Option<Upload>,
+    line: Option<Line>,
+    lease: Option<Lease>,
+}
+
 impl Exchange<'_> {
     /// Gets an answer for `request` from one of the service's targets.
-    pub(crate) async fn send(&self, cx: &mut Context<'_>, mut request: Request) -> Outcome {
+    pub(crate) async fn send(&self, cx: &mut Context<'_>, request: &mut Request) -> Outcome {
         self.client.deadline.start(Wait::Total, self.service.timeouts.total);
-        let key = self.service.hash_on.as_ref().and_then(|on| hash_key(on, cx, &request));
-        let asked = Asked::of(&request);
+        let key = self.service.hash_on.as_ref().and_then(|on| hash_key(on, cx, request));
+        let asked = Asked::of(request);
         let mut tried: SmallVec<[usize; 2]> = SmallVec::new();
-        let mut upload: Option<Upload> = None;
+        let mut attempt = Attempt::default();
         let mut last: Option<Failed> = None;
         loop {
             let target_index = self.pick(key, &tried);
@@ -126,27 +134,25 @@ impl Exchange<'_> {
             if !self.preserve_host || request.authority().is_empty() {
                 request.set_host_field(&target.authority);
             }
-            let ready = match upload.take() {
-                None => Upload::new(&mut request, &self.service.base_path),
-                Some(mut upload) => {
+            match &mut attempt.upload {
+                None => attempt.upload = Some(Upload::new(request, &self.service.base_path)),
+                Some(upload) => {
                     self.worker.count(|count| count.retries.add(1));
-                    upload.restart(&request, &self.service.base_path);
-                    upload
+                    upload.restart(request, &self.service.base_path);
                 }
-            };
+            }
             cx.upstream.tries += 1;
             if self.view.snapshot.access_log.is_some() {
                 cx.upstream.target = Some(target.label.clone());
             }
-            match self.try_target(index, target, ready, &asked).await {
-                Ok((head, line, upload, lease)) => return Ok(self.answer(cx, &request, head, line, upload, lease)),
+            match self.try_target(index, target, &mut attempt, &asked).await {
+                Ok(head) => return self.answer(cx, request, head, &mut attempt),
                 // Nothing was sent: any request may go to another target.
-                Err((failed @ Failed::Connect(_), back)) if cx.upstream.tries <= self.service.retries => {
+                Err(failed @ Failed::Connect(_)) if cx.upstream.tries <= self.service.retries => {
                     tried.push(index);
-                    upload = Some(back);
                     last = Some(failed);
                 }
-                Err((failed, _)) => return Err(reject(failed)),
+                Err(failed) => return Err(reject(failed)),
             }
         }
     }
@@ -166,29 +172,33 @@ impl Exchange<'_> {
         &self,
         index: usize,
         target: &Target,
-        mut upload: Upload,
+        attempt: &mut Attempt,
         asked: &Asked,
-    ) -> Result<(Head, Line, Upload, Lease), (Failed, Upload)> {
+    ) -> Result<Box<Head>, Failed> {
         let timeouts = &self.service.timeouts;
         let idempotent = is_idempotent(&asked.method);
         let mut fresh = false;
         loop {
-            let mut lease = Lease::new(self, index);
-            let mut line = match self.line(index, target, fresh, !idempotent).await {
-                Ok(line) => line,
-                Err(error) => return Err((Failed::Connect(error), upload)),
+            attempt.lease = Some(Lease::new(self, index));
+            let line = self.line(index, target, fresh, !idempotent).await.map_err(Failed::Connect)?;
+            let (line, Some(upload)) = (attempt.line.insert(line), &mut attempt.upload) else {
+                return Err(Failed::Exchange(Failure::Silent(None)));
             };
-            match exchange::run(&mut line, &mut upload, asked, self.client, timeouts).await {
+            match exchange::run(line, upload, asked, self.client, timeouts).await {
                 Ok(head) => {
-                    lease.answered(head.response.status);
-                    return Ok((head, line, upload, lease));
+                    if let Some(lease) = &mut attempt.lease {
+                        lease.answered(head.response.status);
+                    }
+                    return Ok(head);
                 }
-                Err(Failure::Silent(_)) if line.reused && upload.can_restart() && (idempotent || upload.is_untouched()) => {
+                Err(Failure::Silent(_))
+                    if line.reused && upload.can_restart() && (idempotent || upload.is_untouched()) =>
+                {
                     self.worker.count(|count| count.retries.add(1));
                     upload.rewind();
                     fresh = true;
                 }
-                Err(failure) => return Err((Failed::Exchange(failure), upload)),
+                Err(failure) => return Err(Failed::Exchange(failure)),
             }
         }
     }
@@ -202,22 +212,21 @@ impl Exchange<'_> {
             self.worker.count(|count| count.upstream_reuses.add(1));
             return Ok(Line { stream, buffer: Buffer::default(), pool, reused: true });
         }
-        let stream = connect::connect(&target.address, &self.client.deadline, self.service.timeouts.connect).await?;
+        // Boxed: it is rare, and what it holds would make every request's future larger.
+        let connecting = connect::connect(&target.address, &self.client.deadline, self.service.timeouts.connect);
+        let stream = Box::pin(connecting).await?;
         self.worker.count(|count| count.upstream_connects.add(1));
         Ok(Line { stream, buffer: Buffer::default(), pool, reused: false })
     }
 
     /// Makes the answer that the chain sees of a head and what follows it.
-    fn answer(
-        &self,
-        cx: &Context<'_>,
-        request: &Request,
-        head: Head,
-        line: Line,
-        upload: Upload,
-        lease: Lease,
-    ) -> tollgate_core::Response {
-        let Head { mut response, framing, keep_alive, .. } = head;
+    fn answer(&self, cx: &Context<'_>, request: &Request, head: Box<Head>, attempt: &mut Attempt) -> Outcome {
+        let (Some(upload), Some(line), Some(lease)) =
+            (attempt.upload.take(), attempt.line.take(), attempt.lease.take())
+        else {
+            return Err(no_target());
+        };
+        let Head { mut response, framing, keep_alive, .. } = *head;
         rewrite::answer(
             &mut response.headers,
             &Outside {
@@ -229,20 +238,20 @@ impl Exchange<'_> {
         );
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             response.tunnel = Some(Box::new(ServiceEnd::new(line, self.service.timeouts.tunnel, lease)));
-            return response;
+            return Ok(response);
         }
         let sent = upload.is_done();
         if matches!(framing, Framing::None | Framing::Length(0)) {
             if sent && keep_alive {
                 line.release();
             }
-            return response;
+            return Ok(response);
         }
         let rest = (!sent).then_some(upload);
         let idle = self.service.timeouts.idle;
         let body = AnswerBody::new(self.client.clone(), line, framing, keep_alive, rest, idle, lease);
         response.body = Body::Stream(Box::new(body));
-        response
+        Ok(response)
     }
 }
 

@@ -85,7 +85,9 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &Client, mut service: Box<d
         }
         match both {
             // A broken side ends both; a closed one only its own direction.
-            [Poll::Ready(false), _] | [_, Poll::Ready(false)] | [Poll::Ready(true), Poll::Ready(true)] => Poll::Ready(()),
+            [Poll::Ready(false), _] | [_, Poll::Ready(false)] | [Poll::Ready(true), Poll::Ready(true)] => {
+                Poll::Ready(())
+            }
             _ if client.deadline.overdue(Wait::Service, idle, cx) => Poll::Ready(()),
             _ => Poll::Pending,
         }
