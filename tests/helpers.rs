@@ -19,6 +19,14 @@ pub(crate) fn named(name: &'static str) -> Origin {
     Origin::answering(move |_| answer(name).into_bytes())
 }
 
+/// An origin that takes requests and resets their connections.
+pub(crate) fn resetting() -> Origin {
+    Origin::start(|exchange| {
+        exchange.read_body();
+        exchange.reset();
+    })
+}
+
 /// Sends a request with these field lines, each with its CRLF, and reads its answer.
 pub(crate) fn ask(client: &mut Client, line: &str, fields: &str) -> Response {
     client.send(format!("{line} HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n"));

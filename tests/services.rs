@@ -28,8 +28,15 @@ admin: {{ address: \"{{admin}}\" }}
 
 /// `targets:` for so many origins of the same weight.
 fn targets(count: usize) -> String {
-    let names: Vec<String> = (1..=count)
-        .map(|n| if n == 1 { "{ address: \"{origin}\" }".to_owned() } else { format!("{{ address: \"{{origin{n}}}\" }}") })
-        .collect();
+    let names: Vec<String> =
+        (1..=count)
+            .map(|n| {
+                if n == 1 {
+                    "{ address: \"{origin}\" }".to_owned()
+                } else {
+                    format!("{{ address: \"{{origin{n}}}\" }}")
+                }
+            })
+            .collect();
     format!("targets: [{}]", names.join(", "))
 }

@@ -82,18 +82,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         println!("{}", paint.faint(reason));
     }
     let mut outcomes = Vec::new();
-    for workload in WORKLOADS
-        .iter()
-        .filter(|workload| args.only.is_empty() || args.only.contains(&workload.name))
-    {
+    for workload in WORKLOADS.iter().filter(|workload| args.only.is_empty() || args.only.contains(&workload.name)) {
         let Some(outcome) = run_workload(args, &lab, workload, &installed) else {
             continue;
         };
         println!();
-        outcome
-            .lines(workload, paint)
-            .iter()
-            .for_each(|line| println!("{line}"));
+        outcome.lines(workload, paint).iter().for_each(|line| println!("{line}"));
         note_noise(&outcome, paint);
         outcomes.push(outcome);
     }
@@ -102,10 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         rounds: args.rounds,
         seconds: args.seconds,
         machine: machine(&lab),
-        versions: installed
-            .iter()
-            .map(|peer| (peer.proxy.name(), peer.version.clone()))
-            .collect(),
+        versions: installed.iter().map(|peer| (peer.proxy.name(), peer.version.clone())).collect(),
         skipped,
         workloads: outcomes,
     };
@@ -145,23 +136,14 @@ fn entries<'a>(workload: &'a Workload, installed: &'a [Installed]) -> Vec<Entry<
     let entry = |subject: &'a Subject| {
         let peer = installed.iter().find(|peer| peer.proxy == subject.proxy)?;
         let label = subject.label.to_owned();
-        let row = Row {
-            label,
-            proxy: subject.proxy.name(),
-            ..Row::default()
-        };
+        let row = Row { label, proxy: subject.proxy.name(), ..Row::default() };
         Some(Entry { subject, peer, row })
     };
     workload.subjects.iter().filter_map(entry).collect()
 }
 
 /// `None` when none of the chosen proxies takes part.
-fn run_workload(
-    args: &Args,
-    lab: &Lab,
-    workload: &Workload,
-    installed: &[Installed],
-) -> Option<Outcome> {
+fn run_workload(args: &Args, lab: &Lab, workload: &Workload, installed: &[Installed]) -> Option<Outcome> {
     let mut entries = entries(workload, installed);
     if entries.is_empty() {
         return None;
@@ -189,38 +171,18 @@ fn run_workload(
         }
     }
     progress("");
-    Some(Outcome::new(
-        workload,
-        name,
-        entries.into_iter().map(|entry| entry.row).collect(),
-    ))
+    Some(Outcome::new(workload, name, entries.into_iter().map(|entry| entry.row).collect()))
 }
 
 /// Starts the proxy, measures it, stops it.
-fn measure(
-    lab: &Lab,
-    workload: &Workload,
-    subject: &Subject,
-    peer: &Installed,
-    seconds: u64,
-) -> Result<Sample> {
-    let settings = Settings {
-        routes: subject.routes,
-        connections: 4096,
-        spill: true,
-    };
+fn measure(lab: &Lab, workload: &Workload, subject: &Subject, peer: &Installed, seconds: u64) -> Result<Sample> {
+    let settings = Settings { routes: subject.routes, connections: 4096, spill: true };
     match workload.kind {
         Kind::Http(http) => throughput::measure(lab, &peer.start(lab, &settings)?, &http, seconds),
         Kind::Idle(connections) => idle::measure(lab, peer, &settings, connections),
         Kind::Slow(readers, bytes) => {
             // At 200 times 100 MiB nginx would write 20 GB to disk: here it holds the origin back instead.
-            let running = peer.start(
-                lab,
-                &Settings {
-                    spill: false,
-                    ..settings
-                },
-            )?;
+            let running = peer.start(lab, &Settings { spill: false, ..settings })?;
             slow::measure(lab, &running, readers, bytes, seconds)
         }
     }
@@ -239,14 +201,10 @@ fn progress(text: &str) {
 
 /// Says when others used the proxy's core: then the figures want repeating.
 fn note_noise(outcome: &Outcome, paint: Paint) {
-    let waited = outcome
-        .medians
-        .values()
-        .filter_map(|medians| medians.get("waited_percent"));
+    let waited = outcome.medians.values().filter_map(|medians| medians.get("waited_percent"));
     let worst = waited.copied().fold(0.0, f64::max);
     if worst > NOISY_PERCENT {
-        let text =
-            format!("  noisy: others had the proxy's core for up to {worst:.0}% of the time");
+        let text = format!("  noisy: others had the proxy's core for up to {worst:.0}% of the time");
         println!("{}", paint.faint(&text));
     }
 }
@@ -254,15 +212,8 @@ fn note_noise(outcome: &Outcome, paint: Paint) {
 fn machine(lab: &Lab) -> Machine {
     let first = |path: &str, key: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(key))
-            .unwrap_or_default();
-        line.rsplit(": ")
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.rsplit(": ").next().unwrap_or_default().trim().to_owned()
     };
     Machine {
         cpu: first("/proc/cpuinfo", "model name"),

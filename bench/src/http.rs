@@ -11,10 +11,7 @@ pub(crate) const PLAIN_PATH: &str = "/api/v1/users/12345?fields=name,email";
 /// What a browser behind a login usually sends.
 pub(crate) const HEADERS: [(&str, &str); 8] = [
     ("Host", "api.example.com"),
-    (
-        "User-Agent",
-        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36",
-    ),
+    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"),
     ("Accept", "application/json, text/plain, */*"),
     ("Accept-Encoding", "gzip, deflate, br"),
     ("Accept-Language", "en-US,en;q=0.9,de;q=0.8"),
@@ -22,10 +19,7 @@ pub(crate) const HEADERS: [(&str, &str); 8] = [
         "Authorization",
         "Bearer 0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefgh",
     ),
-    (
-        "Cookie",
-        "session=00112233445566778899aabbccddeeff; theme=dark",
-    ),
+    ("Cookie", "session=00112233445566778899aabbccddeeff; theme=dark"),
     ("Referer", "https://app.example.com/dashboard"),
 ];
 
@@ -62,18 +56,13 @@ pub(crate) fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
     };
     let text = String::from_utf8_lossy(&bytes[..end]);
     let mut lines = text.split("\r\n");
-    let status = lines
-        .next()
-        .and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+    let length =
+        lines.filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     Ok(Some(Head {
         status: status.ok_or_else(|| invalid("no HTTP/1.1 status line"))?,
         length: end + 4,
-        body: length
-            .and_then(|(_, value)| value.trim().parse().ok())
-            .ok_or_else(|| invalid("no Content-Length"))?,
+        body: length.and_then(|(_, value)| value.trim().parse().ok()).ok_or_else(|| invalid("no Content-Length"))?,
     }))
 }
 
@@ -92,11 +81,7 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         stream.set_write_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Self {
-            stream,
-            buffer: Vec::new(),
-            filled: 0,
-        })
+        Ok(Self { stream, buffer: Vec::new(), filled: 0 })
     }
 
     pub(crate) fn send(&mut self, request: &[u8]) -> io::Result<()> {
@@ -130,10 +115,7 @@ impl Client {
             read += n as u64;
         }
         if read > head.body {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "more bytes than Content-Length says",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than Content-Length says"));
         }
         Ok(head)
     }
@@ -151,9 +133,7 @@ mod tests {
     #[test]
     fn requests_have_the_usual_headers() {
         let text = String::from_utf8(request("GET", PLAIN_PATH, 0)).unwrap();
-        assert!(text.starts_with(
-            "GET /api/v1/users/12345?fields=name,email HTTP/1.1\r\nHost: api.example.com\r\n"
-        ));
+        assert!(text.starts_with("GET /api/v1/users/12345?fields=name,email HTTP/1.1\r\nHost: api.example.com\r\n"));
         assert!(text.ends_with("dashboard\r\n\r\n"));
         assert_eq!(text.lines().count(), 1 + HEADERS.len() + 1);
     }
@@ -167,17 +147,8 @@ mod tests {
     #[test]
     fn heads_are_parsed_when_whole() {
         assert_eq!(parse_head(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap(), None);
-        let head = parse_head(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nhello")
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            head,
-            Head {
-                status: 200,
-                length: 39,
-                body: 12
-            }
-        );
+        let head = parse_head(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nhello").unwrap().unwrap();
+        assert_eq!(head, Head { status: 200, length: 39, body: 12 });
         assert!(parse_head(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
         assert!(parse_head(b"SSH-2.0\r\n\r\n").is_err());
     }

@@ -23,41 +23,17 @@ const FEW: usize = 500;
 ///
 /// nginx and haproxy reserve memory at their start for each connection that they may have. What a connection costs
 /// includes it, so the memory without them is that of an instance which expects few.
-pub(crate) fn measure(
-    lab: &Lab,
-    peer: &Installed,
-    settings: &Settings,
-    connections: usize,
-) -> Result<Sample> {
+pub(crate) fn measure(lab: &Lab, peer: &Installed, settings: &Settings, connections: usize) -> Result<Sample> {
     // nginx closes idle connections when fewer than a sixteenth of those it may have are left.
     let expected = connections + connections / 8;
     if descriptors()? < expected {
         return Err(format!("{expected} descriptors are needed: see ulimit -Hn").into());
     }
-    let (few_expected, few) = start(
-        lab,
-        peer,
-        Settings {
-            connections: FEW,
-            ..*settings
-        },
-    )?;
+    let (few_expected, few) = start(lab, peer, Settings { connections: FEW, ..*settings })?;
     drop(few_expected);
-    let (running, before) = start(
-        lab,
-        peer,
-        Settings {
-            connections: expected,
-            ..*settings
-        },
-    )?;
+    let (running, before) = start(lab, peer, Settings { connections: expected, ..*settings })?;
     let count = connections.to_string();
-    let mut load = Held::start(
-        lab,
-        running.port,
-        "idle",
-        &[("--connections", count.as_str())],
-    )?;
+    let mut load = Held::start(lab, running.port, "idle", &[("--connections", count.as_str())])?;
     let after = settled_rss(running.process.pid()) as f64;
     let open = load.ask("count")?;
     let connections = connections as f64;
@@ -87,9 +63,7 @@ fn start(lab: &Lab, peer: &Installed, settings: Settings) -> Result<(Running, f6
 /// A few hundred requests, so that what is allocated once isn't counted for the connections.
 fn warm(port: u16) -> Result<()> {
     let request = request("GET", PLAIN_PATH, 0);
-    let mut clients = (0..16)
-        .map(|_| Client::connect(port))
-        .collect::<std::io::Result<Vec<_>>>()?;
+    let mut clients = (0..16).map(|_| Client::connect(port)).collect::<std::io::Result<Vec<_>>>()?;
     for _ in 0..20 {
         for client in &mut clients {
             client.send(&request)?;
@@ -123,29 +97,17 @@ pub(crate) struct Held {
 
 impl Held {
     /// Starts `tollgate-bench load KIND --port PORT …` and waits until it is ready.
-    pub(crate) fn start(
-        lab: &Lab,
-        port: u16,
-        kind: &str,
-        options: &[(&str, &str)],
-    ) -> Result<Self> {
+    pub(crate) fn start(lab: &Lab, port: u16, kind: &str, options: &[(&str, &str)]) -> Result<Self> {
         let program = std::env::current_exe()?;
         let port = port.to_string();
         let mut argv: Vec<OsString> = vec![program.into_os_string()];
         argv.extend(["load", kind, "--port", &port].map(OsString::from));
         argv.extend(
-            options
-                .iter()
-                .flat_map(|(name, value)| [OsStr::new(name), OsStr::new(value)])
-                .map(OsStr::to_owned),
+            options.iter().flat_map(|(name, value)| [OsStr::new(name), OsStr::new(value)]).map(OsStr::to_owned),
         );
         let mut process = lab.start_load(kind, argv.iter().map(OsString::as_os_str).collect())?;
         let (stdin, stdout) = process.pipes()?;
-        let mut held = Self {
-            process,
-            stdin: Some(stdin),
-            stdout: BufReader::new(stdout),
-        };
+        let mut held = Self { process, stdin: Some(stdin), stdout: BufReader::new(stdout) };
         held.read()?;
         Ok(held)
     }
@@ -167,10 +129,7 @@ impl Held {
     fn read(&mut self) -> Result<f64> {
         let mut line = String::new();
         self.stdout.read_line(&mut line)?;
-        let number = line
-            .split_ascii_whitespace()
-            .nth(1)
-            .and_then(|word| word.parse().ok());
+        let number = line.split_ascii_whitespace().nth(1).and_then(|word| word.parse().ok());
         number.ok_or_else(|| self.process.failed("load failed"))
     }
 }

@@ -65,18 +65,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let absent = || format!("{}: not there; build it first", args.tollgate.display());
     let tollgate = args.tollgate.canonicalize().map_err(|_| absent())?;
     let lab = Lab::new(args.proxy_core, args.load_core)?;
-    let counter = Counter {
-        args,
-        lab: &lab,
-        valgrind: &valgrind,
-        tollgate: &tollgate,
-    };
+    let counter = Counter { args, lab: &lab, valgrind: &valgrind, tollgate: &tollgate };
     eprintln!("callgrind: {} requests", number(args.requests as f64, 0));
     let short = counter.count("short", args.requests)?;
-    eprintln!(
-        "callgrind: {} requests",
-        number((args.requests + args.more) as f64, 0)
-    );
+    eprintln!("callgrind: {} requests", number((args.requests + args.more) as f64, 0));
     let long = counter.count("long", args.requests + args.more)?;
     let each = per_request(short, long, args.more);
     let passed = each <= args.budget as f64;
@@ -94,16 +86,9 @@ fn per_request(short: u64, long: u64, more: u64) -> f64 {
 
 fn report(args: &Args, each: f64, passed: bool) -> Result<()> {
     let paint = Paint::for_stdout();
-    let verdict = if passed {
-        paint.good("PASS")
-    } else {
-        paint.bad("FAIL")
-    };
+    let verdict = if passed { paint.good("PASS") } else { paint.bad("FAIL") };
     let budget = number(args.budget as f64, 0);
-    println!(
-        "user instructions per request: {}   at most {budget}   {verdict}",
-        number(each, 0)
-    );
+    println!("user instructions per request: {}   at most {budget}   {verdict}", number(each, 0));
     let Some(path) = &args.json else {
         return Ok(());
     };
@@ -115,8 +100,7 @@ fn report(args: &Args, each: f64, passed: bool) -> Result<()> {
         "connections": args.connections,
         "together": args.together,
     });
-    fs::write(path, serde_json::to_string_pretty(&json)?)
-        .map_err(|error| format!("{}: {error}", path.display()).into())
+    fs::write(path, serde_json::to_string_pretty(&json)?).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 struct Counter<'a> {
@@ -135,10 +119,7 @@ impl Counter<'_> {
     fn count(&self, name: &str, requests: u64) -> Result<u64> {
         let port = free_port()?;
         let config = self.lab.dir().join("tollgate.yaml");
-        fs::write(
-            &config,
-            tollgate_config::yaml(port, self.lab.origin_port, self.args.routes),
-        )?;
+        fs::write(&config, tollgate_config::yaml(port, self.lab.origin_port, self.args.routes))?;
         let file = self.file(name);
         let out = OsString::from(format!("--callgrind-out-file={}", file.display()));
         let mut process = Process::start(&Spec {
@@ -194,12 +175,7 @@ fn drive(port: u16, requests: u64, connections: u32, together: bool) -> Result<(
 /// The `totals:` line of a callgrind file; `summary:` where it has none.
 fn parse_totals(text: &str) -> Option<u64> {
     let line = |key: &str| text.lines().rev().find_map(|line| line.strip_prefix(key));
-    line("totals:")
-        .or_else(|| line("summary:"))?
-        .split_ascii_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    line("totals:").or_else(|| line("summary:"))?.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn print_profile(file: &Path) -> Result<()> {
@@ -248,11 +224,7 @@ mod tests {
 
     #[test]
     fn starting_up_cancels() {
-        assert!(
-            (per_request(50_000_000 + 1000 * 11_000, 50_000_000 + 3000 * 11_000, 2000) - 11_000.0)
-                .abs()
-                < 1e-9
-        );
+        assert!((per_request(50_000_000 + 1000 * 11_000, 50_000_000 + 3000 * 11_000, 2000) - 11_000.0).abs() < 1e-9);
     }
 
     #[test]
@@ -272,10 +244,7 @@ Ir                   file:function
         let lines = top_functions(report);
         assert_eq!(
             lines,
-            [
-                "24.52%      29,000,123  httparse::Request::parse",
-                " 0.01%           1,200  ./malloc/malloc.c:free"
-            ]
+            ["24.52%      29,000,123  httparse::Request::parse", " 0.01%           1,200  ./malloc/malloc.c:free"]
         );
     }
 }

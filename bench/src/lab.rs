@@ -50,9 +50,7 @@ impl Lab {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pinned = find("taskset").is_some() && cores > proxy_core.max(load_core);
         if !pinned {
-            eprintln!(
-                "warning: taskset and cores {proxy_core} and {load_core} are needed to pin: figures are rough"
-            );
+            eprintln!("warning: taskset and cores {proxy_core} and {load_core} are needed to pin: figures are rough");
         }
         let core = |core| Some(core).filter(|_| pinned);
         let scratch = Scratch::new("tollgate-bench")?;
@@ -69,13 +67,7 @@ impl Lab {
             piped: false,
         })?;
         origin.wait_listening(origin_port, Duration::from_secs(5))?;
-        Ok(Self {
-            _origin: origin,
-            origin_port,
-            proxy_core: core(proxy_core),
-            load_core: core(load_core),
-            scratch,
-        })
+        Ok(Self { _origin: origin, origin_port, proxy_core: core(proxy_core), load_core: core(load_core), scratch })
     }
 
     /// A directory for files of this run.
@@ -90,14 +82,7 @@ impl Lab {
 
     /// Starts a load on the load's core, talking over pipes. `log` names its log file.
     pub(crate) fn start_load(&self, log: &str, argv: Vec<&OsStr>) -> Result<Process> {
-        Process::start(&Spec {
-            name: log,
-            argv,
-            env: &[],
-            core: self.load_core,
-            dir: self.dir(),
-            piped: true,
-        })
+        Process::start(&Spec { name: log, argv, env: &[], core: self.load_core, dir: self.dir(), piped: true })
     }
 }
 

@@ -71,25 +71,14 @@ pub(crate) struct Outcome {
 
 pub(crate) fn run(load: &Load) -> Result<()> {
     match load {
-        Load::Http {
-            port,
-            method,
-            path,
-            body,
-            connections,
-            seconds,
-        } => {
+        Load::Http { port, method, path, body, connections, seconds } => {
             let request = request(method, path, *body);
             let outcome = http(*port, &request, *connections, Duration::from_secs(*seconds));
             println!("RESULT {}", serde_json::to_string(&outcome)?);
             Ok(())
         }
         Load::Idle { port, connections } => idle(*port, *connections),
-        Load::Slow {
-            port,
-            readers,
-            bytes,
-        } => slow(*port, *readers, *bytes),
+        Load::Slow { port, readers, bytes } => slow(*port, *readers, *bytes),
     }
 }
 
@@ -97,19 +86,11 @@ pub(crate) fn run(load: &Load) -> Result<()> {
 fn http(port: u16, request: &[u8], connections: usize, time: Duration) -> Outcome {
     let start = Instant::now();
     let runs: Vec<(Vec<u64>, u64, u64)> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections)
-            .map(|_| scope.spawn(move || http_connection(port, request, start + time)))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or((Vec::new(), 0, 1)))
-            .collect()
+        let threads: Vec<_> =
+            (0..connections).map(|_| scope.spawn(move || http_connection(port, request, start + time))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or((Vec::new(), 0, 1))).collect()
     });
-    let mut latencies: Vec<u64> = runs
-        .iter()
-        .flat_map(|(latencies, ..)| latencies)
-        .copied()
-        .collect();
+    let mut latencies: Vec<u64> = runs.iter().flat_map(|(latencies, ..)| latencies).copied().collect();
     latencies.sort_unstable();
     Outcome {
         requests: latencies.len() as u64,
@@ -169,10 +150,7 @@ fn idle(port: u16, connections: usize) -> Result<()> {
     println!("ready {}", held.len());
     for line in io::stdin().lock().lines() {
         line?;
-        println!(
-            "open {}",
-            held.iter().filter(|client| is_open(&client.stream)).count()
-        );
+        println!("open {}", held.iter().filter(|client| is_open(&client.stream)).count());
     }
     Ok(())
 }

@@ -31,11 +31,7 @@ impl Cpu {
     /// The part of the time spent in user mode, 0 to 1.
     pub(crate) fn user_share(self) -> f64 {
         let all = self.user_ticks + self.system_ticks;
-        if all == 0 {
-            0.0
-        } else {
-            self.user_ticks as f64 / all as f64
-        }
+        if all == 0 { 0.0 } else { self.user_ticks as f64 / all as f64 }
     }
 }
 
@@ -51,10 +47,7 @@ pub(crate) fn cpu(pid: u32) -> Result<Cpu> {
         sum.system_ticks += system;
         for task in fs::read_dir(format!("/proc/{pid}/task"))? {
             let path = task?.path().join("schedstat");
-            let Some((ran, waited)) = fs::read_to_string(path)
-                .ok()
-                .and_then(|text| parse_schedstat(&text))
-            else {
+            let Some((ran, waited)) = fs::read_to_string(path).ok().and_then(|text| parse_schedstat(&text)) else {
                 continue;
             };
             sum.ns += ran;
@@ -74,12 +67,7 @@ pub(crate) fn rss(pid: u32) -> u64 {
         fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
             .ok()
             .and_then(|text| parse_kib(&text, "Rss:"))
-            .or_else(|| {
-                parse_kib(
-                    &fs::read_to_string(format!("/proc/{pid}/status")).ok()?,
-                    "VmRSS:",
-                )
-            })
+            .or_else(|| parse_kib(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmRSS:"))
             .unwrap_or(0)
     };
     tree(pid).into_iter().map(of).sum::<u64>() * 1024
@@ -91,22 +79,12 @@ fn tree(root: u32) -> Vec<u32> {
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-        .filter_map(|pid| {
-            Some((
-                pid,
-                parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?.parent,
-            ))
-        })
+        .filter_map(|pid| Some((pid, parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?.parent)))
         .collect();
     let mut found = vec![root];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
-        found.extend(
-            parents
-                .iter()
-                .filter(|(pid, of)| *of == parent && *pid != root)
-                .map(|(pid, _)| pid),
-        );
+        found.extend(parents.iter().filter(|(pid, of)| *of == parent && *pid != root).map(|(pid, _)| pid));
         next += 1;
     }
     found
@@ -136,12 +114,7 @@ fn parse_schedstat(text: &str) -> Option<(u64, u64)> {
 
 /// The KiB of a line `Key:   123 kB`.
 fn parse_kib(text: &str, key: &str) -> Option<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(key))?
-        .split_ascii_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    text.lines().find_map(|line| line.strip_prefix(key))?.split_ascii_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -152,19 +125,13 @@ mod tests {
     fn stat_survives_a_strange_name() {
         let text = "42 (a) b (c)) S 7 42 42 0 -1 4194560 1 2 3 4 123 456 0 0 20 0 1 0 9 10 11";
         let stat = parse_stat(text).unwrap();
-        assert_eq!(
-            (stat.parent, stat.user_ticks, stat.system_ticks),
-            (7, 123, 456)
-        );
+        assert_eq!((stat.parent, stat.user_ticks, stat.system_ticks), (7, 123, 456));
         assert!(parse_stat("nonsense").is_none());
     }
 
     #[test]
     fn schedstat_and_rollup() {
-        assert_eq!(
-            parse_schedstat("16320396 7364966 62\n"),
-            Some((16_320_396, 7_364_966))
-        );
+        assert_eq!(parse_schedstat("16320396 7364966 62\n"), Some((16_320_396, 7_364_966)));
         assert_eq!(parse_schedstat(""), None);
         let rollup = "5592-7ffd ---p 0 00:00 0 [rollup]\nRss:                1636 kB\nPss:                 900 kB\n";
         assert_eq!(parse_kib(rollup, "Rss:"), Some(1636));

@@ -52,11 +52,7 @@ impl Proxy {
             Self::Haproxy | Self::Nginx => version_text(&program, "-v"),
             Self::Envoy => version_text(&program, "--version"),
         };
-        Some(Installed {
-            proxy: self,
-            program,
-            version,
-        })
+        Some(Installed { proxy: self, program, version })
     }
 }
 
@@ -70,11 +66,7 @@ pub(crate) struct Installed {
 
 /// What a program says about its version, on whichever stream.
 fn version_text(program: &Path, argument: &str) -> String {
-    let Ok(output) = Command::new(program)
-        .arg(argument)
-        .stdin(Stdio::null())
-        .output()
-    else {
+    let Ok(output) = Command::new(program).arg(argument).stdin(Stdio::null()).output() else {
         return String::new();
     };
     let text = [output.stdout, output.stderr].concat();
@@ -84,14 +76,8 @@ fn version_text(program: &Path, argument: &str) -> String {
 
 /// The first line, from behind the word "version" where it has it.
 fn version_of(text: &str) -> &str {
-    let first = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
-    first
-        .split_once("version")
-        .map_or(first, |(_, version)| version.trim_start_matches([':', ' ']))
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    first.split_once("version").map_or(first, |(_, version)| version.trim_start_matches([':', ' ']))
 }
 
 /// What differs between the configurations of a proxy.
@@ -145,11 +131,7 @@ impl Installed {
         } else {
             fill(template, lab, settings, port)
         };
-        let extension = if matches!(self.proxy, Proxy::Tollgate | Proxy::Envoy) {
-            "yaml"
-        } else {
-            "conf"
-        };
+        let extension = if matches!(self.proxy, Proxy::Tollgate | Proxy::Envoy) { "yaml" } else { "conf" };
         let path = lab.dir().join(format!("{}.{extension}", self.proxy.name()));
         fs::write(&path, text)?;
         Ok(path)
@@ -164,14 +146,7 @@ impl Installed {
             Proxy::Tollgate => words(&["run", "-c"]),
             Proxy::Haproxy => words(&["-db", "-f"]),
             Proxy::Nginx => words(&["-e", "stderr", "-c"]),
-            Proxy::Envoy => words(&[
-                "--concurrency",
-                "1",
-                "--disable-hot-restart",
-                "--log-level",
-                "error",
-                "-c",
-            ]),
+            Proxy::Envoy => words(&["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "-c"]),
         });
         if self.proxy != Proxy::Relay {
             argv.push(OsStr::to_owned(config));
@@ -197,14 +172,8 @@ mod tests {
     #[test]
     fn versions_are_picked_from_what_programs_say() {
         assert_eq!(version_of("nginx version: nginx/1.22.1\n"), "nginx/1.22.1");
-        assert_eq!(
-            version_of("\n/x/envoy  version: 9e55/1.40.0/Clean\n"),
-            "9e55/1.40.0/Clean"
-        );
-        assert_eq!(
-            version_of("HAProxy version 2.6.12-1 2026/10/17\nStatus: x\n"),
-            "2.6.12-1 2026/10/17"
-        );
+        assert_eq!(version_of("\n/x/envoy  version: 9e55/1.40.0/Clean\n"), "9e55/1.40.0/Clean");
+        assert_eq!(version_of("HAProxy version 2.6.12-1 2026/10/17\nStatus: x\n"), "2.6.12-1 2026/10/17");
         assert_eq!(version_of("tollgate 0.1.0\n"), "tollgate 0.1.0");
     }
 }

@@ -46,24 +46,15 @@ impl Process {
         let log = spec.dir.join(format!("{}.log", spec.name));
         let file = File::create(&log)?;
         let mut command = wrapped(spec.core);
-        command
-            .args(&spec.argv)
-            .envs(spec.env.iter().copied())
-            .current_dir(spec.dir);
+        command.args(&spec.argv).envs(spec.env.iter().copied()).current_dir(spec.dir);
         if spec.piped {
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
         } else {
             command.stdin(Stdio::null()).stdout(file.try_clone()?);
         }
-        let child = command
-            .stderr(file)
-            .spawn()
-            .map_err(|error| format!("{}: cannot be started: {error}", spec.name))?;
-        Ok(Self {
-            child,
-            name: spec.name.to_owned(),
-            log,
-        })
+        let child =
+            command.stderr(file).spawn().map_err(|error| format!("{}: cannot be started: {error}", spec.name))?;
+        Ok(Self { child, name: spec.name.to_owned(), log })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -99,10 +90,7 @@ impl Process {
             return Ok(status);
         }
         let pid = self.pid().to_string();
-        Command::new("sh")
-            .args(["-c", "kill -TERM \"$0\"", &pid])
-            .stderr(Stdio::null())
-            .status()?;
+        Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).stderr(Stdio::null()).status()?;
         let until = Instant::now() + patience;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait()? {
@@ -119,9 +107,7 @@ impl Process {
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
-        let tail = lines
-            .get(lines.len().saturating_sub(8)..)
-            .unwrap_or_default();
+        let tail = lines.get(lines.len().saturating_sub(8)..).unwrap_or_default();
         let tail: String = tail.iter().map(|line| format!("\n  {line}")).collect();
         format!("{} {what}{tail}", self.name).into()
     }
@@ -156,9 +142,7 @@ fn raise_limit() -> String {
 
 /// The descriptors that each process started here may open.
 pub(crate) fn descriptors() -> Result<usize> {
-    let output = Command::new("sh")
-        .args(["-c", &format!("{}; ulimit -n", raise_limit())])
-        .output()?;
+    let output = Command::new("sh").args(["-c", &format!("{}; ulimit -n", raise_limit())]).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.trim().parse().unwrap_or(DESCRIPTORS as usize))
 }
@@ -167,23 +151,16 @@ pub(crate) fn descriptors() -> Result<usize> {
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let is_file = |path: &PathBuf| path.is_file();
     if program.contains('/') {
-        return Some(PathBuf::from(program))
-            .filter(is_file)
-            .and_then(|path| path.canonicalize().ok());
+        return Some(PathBuf::from(program)).filter(is_file).and_then(|path| path.canonicalize().ok());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let daemons = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(daemons)
-        .map(|dir| dir.join(program))
-        .find(is_file)
+    std::env::split_paths(&path).chain(daemons).map(|dir| dir.join(program)).find(is_file)
 }
 
 /// A port that nobody listens on.
 pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 #[cfg(test)]
@@ -194,15 +171,7 @@ mod tests {
     fn start(argv: &[&str], scratch: &Scratch) -> Process {
         let argv = argv.iter().map(OsStr::new).collect();
         let dir = scratch.path();
-        Process::start(&Spec {
-            name: "test",
-            argv,
-            env: &[],
-            core: None,
-            dir,
-            piped: false,
-        })
-        .unwrap()
+        Process::start(&Spec { name: "test", argv, env: &[], core: None, dir, piped: false }).unwrap()
     }
 
     #[test]
@@ -219,14 +188,8 @@ mod tests {
     fn an_early_exit_is_told_with_its_log() {
         let scratch = Scratch::new("tollgate-bench-test-exit").unwrap();
         let mut process = start(&["sh", "-c", "echo no such luck; exit 3"], &scratch);
-        let error = process
-            .wait_listening(free_port().unwrap(), Duration::from_secs(5))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("ended at once") && error.contains("no such luck"),
-            "{error}"
-        );
+        let error = process.wait_listening(free_port().unwrap(), Duration::from_secs(5)).unwrap_err().to_string();
+        assert!(error.contains("ended at once") && error.contains("no such luck"), "{error}");
     }
 
     #[test]

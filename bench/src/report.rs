@@ -23,11 +23,7 @@ pub(crate) struct Row {
 
 impl Row {
     fn series(&self, key: &str) -> Vec<f64> {
-        self.rounds
-            .iter()
-            .filter_map(|sample| sample.get(key))
-            .copied()
-            .collect()
+        self.rounds.iter().filter_map(|sample| sample.get(key)).copied().collect()
     }
 
     fn errors(&self) -> f64 {
@@ -61,74 +57,34 @@ pub(crate) struct Outcome {
 impl Outcome {
     pub(crate) fn new(workload: &Workload, name: String, rows: Vec<Row>) -> Self {
         let cost = workload.cost();
-        let verdicts = workload
-            .targets
-            .iter()
-            .filter_map(|target| judge(target, cost, &rows))
-            .collect();
-        let medians = rows
-            .iter()
-            .map(|row| (row.label.clone(), medians(row)))
-            .collect();
-        Self {
-            workload: name,
-            title: workload.title,
-            cost,
-            medians,
-            rows,
-            verdicts,
-        }
+        let verdicts = workload.targets.iter().filter_map(|target| judge(target, cost, &rows)).collect();
+        let medians = rows.iter().map(|row| (row.label.clone(), medians(row))).collect();
+        Self { workload: name, title: workload.title, cost, medians, rows, verdicts }
     }
 
     /// Whether a promise was missed.
     pub(crate) fn missed(&self) -> bool {
-        self.verdicts
-            .iter()
-            .any(|verdict| verdict.passed == Some(false))
+        self.verdicts.iter().any(|verdict| verdict.passed == Some(false))
     }
 
     /// The table and the ratios under it.
     pub(crate) fn lines(&self, workload: &Workload, paint: Paint) -> Vec<String> {
         let mut lines = vec![paint.title(&format!("{}: {}", self.workload, self.title))];
         let mut head = vec![String::new()];
-        head.extend(
-            workload
-                .columns
-                .iter()
-                .map(|column| column.title.to_owned()),
-        );
+        head.extend(workload.columns.iter().map(|column| column.title.to_owned()));
         head.insert(2, "±%".to_owned());
         let mut cells = vec![head];
-        cells.extend(
-            self.rows
-                .iter()
-                .filter(|row| !row.rounds.is_empty())
-                .map(|row| cells_of(row, workload)),
-        );
+        cells.extend(self.rows.iter().filter(|row| !row.rounds.is_empty()).map(|row| cells_of(row, workload)));
         lines.extend(aligned(&cells));
         for row in &self.rows {
             if let Some(failure) = &row.failure {
-                lines.push(format!(
-                    "  {} {}",
-                    paint.bad(&format!("{} failed:", row.label)),
-                    failure
-                ));
+                lines.push(format!("  {} {}", paint.bad(&format!("{} failed:", row.label)), failure));
             }
             if row.errors() > 0.0 {
-                lines.push(format!(
-                    "  {}",
-                    paint.bad(&format!(
-                        "{}: {} errors",
-                        row.label,
-                        number(row.errors(), 0)
-                    ))
-                ));
+                lines.push(format!("  {}", paint.bad(&format!("{}: {} errors", row.label, number(row.errors(), 0)))));
             }
         }
-        let told = self
-            .verdicts
-            .iter()
-            .filter(|verdict| verdict.ratio.is_some() || verdict.limit.is_some());
+        let told = self.verdicts.iter().filter(|verdict| verdict.ratio.is_some() || verdict.limit.is_some());
         lines.extend(told.map(|verdict| verdict.line(paint)));
         lines
     }
@@ -137,9 +93,7 @@ impl Outcome {
 impl Verdict {
     fn line(&self, paint: Paint) -> String {
         let what = format!("  {} / {}", self.subject, self.peer);
-        let ratio = self
-            .ratio
-            .map_or_else(|| "-".to_owned(), |ratio| number(ratio, 2));
+        let ratio = self.ratio.map_or_else(|| "-".to_owned(), |ratio| number(ratio, 2));
         let Some(limit) = self.limit else {
             return format!("{what:<32}{ratio:>6}");
         };
@@ -153,27 +107,17 @@ impl Verdict {
 }
 
 fn medians(row: &Row) -> BTreeMap<&'static str, f64> {
-    let keys: Vec<&'static str> = row
-        .rounds
-        .first()
-        .map(|sample| sample.keys().copied().collect())
-        .unwrap_or_default();
-    keys.into_iter()
-        .filter_map(|key| Some((key, median(&row.series(key))?)))
-        .collect()
+    let keys: Vec<&'static str> = row.rounds.first().map(|sample| sample.keys().copied().collect()).unwrap_or_default();
+    keys.into_iter().filter_map(|key| Some((key, median(&row.series(key))?))).collect()
 }
 
 fn cells_of(row: &Row, workload: &Workload) -> Vec<String> {
     let mut cells = vec![row.label.clone()];
     cells.extend(workload.columns.iter().map(|column| {
-        median(&row.series(column.key))
-            .map_or_else(|| "-".to_owned(), |value| number(value, column.decimals))
+        median(&row.series(column.key)).map_or_else(|| "-".to_owned(), |value| number(value, column.decimals))
     }));
     let spread = spread_percent(&row.series(workload.cost()));
-    cells.insert(
-        2,
-        spread.map_or_else(|| "-".to_owned(), |spread| number(spread, 0)),
-    );
+    cells.insert(2, spread.map_or_else(|| "-".to_owned(), |spread| number(spread, 0)));
     cells
 }
 
@@ -186,19 +130,9 @@ fn judge(target: &Target, cost: &str, rows: &[Row]) -> Option<Verdict> {
     let ratio = peer.and_then(|peer| paired_ratio(&subject.series(cost), &peer.series(cost)));
     let passed = target.limit.and_then(|limit| {
         // Failing to serve misses every promise; a peer that isn't there judges nothing.
-        if whole {
-            ratio.map(|ratio| ratio <= limit)
-        } else {
-            Some(false)
-        }
+        if whole { ratio.map(|ratio| ratio <= limit) } else { Some(false) }
     });
-    Some(Verdict {
-        subject: target.subject,
-        peer: target.peer,
-        ratio,
-        limit: target.limit,
-        passed,
-    })
+    Some(Verdict { subject: target.subject, peer: target.peer, ratio, limit: target.limit, passed })
 }
 
 #[cfg(test)]
@@ -208,11 +142,7 @@ mod tests {
 
     fn row(label: &str, costs: &[f64]) -> Row {
         let sample = |cost: &f64| Sample::from([("cpu_us", *cost), ("errors", 0.0)]);
-        Row {
-            label: label.to_owned(),
-            rounds: costs.iter().map(sample).collect(),
-            ..Row::default()
-        }
+        Row { label: label.to_owned(), rounds: costs.iter().map(sample).collect(), ..Row::default() }
     }
 
     fn get(rows: Vec<Row>) -> Outcome {
@@ -221,25 +151,10 @@ mod tests {
 
     #[test]
     fn promises_are_kept_or_missed() {
-        let outcome = get(vec![
-            row("tollgate", &[8.0, 8.2, 8.1]),
-            row("haproxy", &[12.0, 12.0, 12.0]),
-            row("nginx", &[9.0; 3]),
-        ]);
-        let passed: Vec<_> = outcome
-            .verdicts
-            .iter()
-            .map(|verdict| (verdict.peer, verdict.passed))
-            .collect();
-        assert_eq!(
-            passed,
-            [
-                ("haproxy", Some(true)),
-                ("nginx", Some(false)),
-                ("relay", None),
-                ("envoy", None)
-            ]
-        );
+        let outcome =
+            get(vec![row("tollgate", &[8.0, 8.2, 8.1]), row("haproxy", &[12.0, 12.0, 12.0]), row("nginx", &[9.0; 3])]);
+        let passed: Vec<_> = outcome.verdicts.iter().map(|verdict| (verdict.peer, verdict.passed)).collect();
+        assert_eq!(passed, [("haproxy", Some(true)), ("nginx", Some(false)), ("relay", None), ("envoy", None)]);
         assert!(outcome.missed());
     }
 
@@ -262,15 +177,9 @@ mod tests {
 
     #[test]
     fn the_table_shows_medians_and_verdicts() {
-        let outcome = get(vec![
-            row("tollgate", &[7.0, 9.0, 8.0]),
-            row("nginx", &[16.0; 3]),
-        ]);
+        let outcome = get(vec![row("tollgate", &[7.0, 9.0, 8.0]), row("nginx", &[16.0; 3])]);
         let text = outcome.lines(&WORKLOADS[0], Paint::plain()).join("\n");
         assert!(text.contains("tollgate            8.00  25"), "{text}");
-        assert!(
-            text.contains("tollgate / nginx                0.50   at most 0.80   PASS"),
-            "{text}"
-        );
+        assert!(text.contains("tollgate / nginx                0.50   at most 0.80   PASS"), "{text}");
     }
 }

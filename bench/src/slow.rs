@@ -13,22 +13,11 @@ use crate::report::Sample;
 const MIB: f64 = 1_048_576.0;
 
 /// Resident memory over the time of the run.
-pub(crate) fn measure(
-    lab: &Lab,
-    running: &Running,
-    readers: usize,
-    bytes: u64,
-    seconds: u64,
-) -> Result<Sample> {
+pub(crate) fn measure(lab: &Lab, running: &Running, readers: usize, bytes: u64, seconds: u64) -> Result<Sample> {
     let pid = running.process.pid();
     let before = settled_rss(pid) as f64;
     let (count, size) = (readers.to_string(), bytes.to_string());
-    let load = Held::start(
-        lab,
-        running.port,
-        "slow",
-        &[("--readers", count.as_str()), ("--bytes", size.as_str())],
-    )?;
+    let load = Held::start(lab, running.port, "slow", &[("--readers", count.as_str()), ("--bytes", size.as_str())])?;
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut seen = vec![rss(pid) as f64];
     while Instant::now() < until {

@@ -22,27 +22,16 @@ pub(crate) fn spread_percent(values: &[f64]) -> Option<f64> {
 
 /// The median of the ratios of each round. Rounds of a pair ran next to each other, so drift of the machine cancels.
 pub(crate) fn paired_ratio(over: &[f64], under: &[f64]) -> Option<f64> {
-    let ratios: Vec<f64> = over
-        .iter()
-        .zip(under)
-        .filter(|(_, under)| **under > 0.0)
-        .map(|(over, under)| over / under)
-        .collect();
+    let ratios: Vec<f64> =
+        over.iter().zip(under).filter(|(_, under)| **under > 0.0).map(|(over, under)| over / under).collect();
     median(&ratios)
 }
 
 /// The value below which `share` (0 to 1) of the sorted values lie.
 pub(crate) fn percentile(sorted: &[u64], share: f64) -> u64 {
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index within the slice"
-    )]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index within the slice")]
     let index = (sorted.len() as f64 * share) as usize;
-    sorted
-        .get(index.min(sorted.len().saturating_sub(1)))
-        .copied()
-        .unwrap_or(0)
+    sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -66,10 +55,7 @@ mod tests {
     #[test]
     fn ratios_are_taken_round_by_round() {
         // The machine was twice as slow in the last round: the ratio of each pair still holds.
-        assert_eq!(
-            paired_ratio(&[5.0, 5.0, 10.0], &[10.0, 10.0, 20.0]),
-            Some(0.5)
-        );
+        assert_eq!(paired_ratio(&[5.0, 5.0, 10.0], &[10.0, 10.0, 20.0]), Some(0.5));
         assert_eq!(paired_ratio(&[5.0], &[0.0]), None);
     }
 

@@ -18,11 +18,7 @@ impl Paint {
     }
 
     fn with(self, code: &str, text: &str) -> String {
-        if self.0 {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     pub(crate) fn good(self, text: &str) -> String {
@@ -46,35 +42,24 @@ impl Paint {
 pub(crate) fn aligned(lines: &[Vec<String>]) -> Vec<String> {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        lines
-            .iter()
-            .filter_map(|line| line.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let format = |line: &Vec<String>| {
-        line.iter().zip(&widths).enumerate().fold(
-            String::new(),
-            |mut text, (column, (cell, width))| {
-                text.push_str("  ");
-                let gap = " ".repeat(width - cell.chars().count());
-                if column == 0 {
-                    text.push_str(cell);
-                    text.push_str(&gap);
-                } else {
-                    text.push_str(&gap);
-                    text.push_str(cell);
-                }
-                text
-            },
-        )
+        line.iter().zip(&widths).enumerate().fold(String::new(), |mut text, (column, (cell, width))| {
+            text.push_str("  ");
+            let gap = " ".repeat(width - cell.chars().count());
+            if column == 0 {
+                text.push_str(cell);
+                text.push_str(&gap);
+            } else {
+                text.push_str(&gap);
+                text.push_str(cell);
+            }
+            text
+        })
     };
-    lines
-        .iter()
-        .map(|line| format(line).trim_end().to_owned())
-        .collect()
+    lines.iter().map(|line| format(line).trim_end().to_owned()).collect()
 }
 
 /// A number with so many decimals and commas between thousands.
@@ -88,11 +73,7 @@ pub(crate) fn number(value: f64, decimals: usize) -> String {
         }
         grouped.push(digit);
     }
-    let sign = if value < 0.0 && text.contains(|c: char| ('1'..='9').contains(&c)) {
-        "-"
-    } else {
-        ""
-    };
+    let sign = if value < 0.0 && text.contains(|c: char| ('1'..='9').contains(&c)) { "-" } else { "" };
     format!("{sign}{grouped}{rest}")
 }
 
@@ -102,21 +83,9 @@ mod tests {
 
     #[test]
     fn cells_are_aligned_by_characters() {
-        let line = |cells: &[&str]| {
-            cells
-                .iter()
-                .map(|cell| (*cell).to_owned())
-                .collect::<Vec<_>>()
-        };
-        let lines = aligned(&[
-            line(&["", "µs CPU"]),
-            line(&["nginx", "13.70"]),
-            line(&["haproxy"]),
-        ]);
-        assert_eq!(
-            lines,
-            ["           µs CPU", "  nginx     13.70", "  haproxy"]
-        );
+        let line = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let lines = aligned(&[line(&["", "µs CPU"]), line(&["nginx", "13.70"]), line(&["haproxy"])]);
+        assert_eq!(lines, ["           µs CPU", "  nginx     13.70", "  haproxy"]);
     }
 
     #[test]

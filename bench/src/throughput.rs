@@ -30,13 +30,8 @@ pub(crate) fn measure(lab: &Lab, running: &Running, http: &Http, seconds: u64) -
     }
     let requests = outcome.requests as f64;
     // Answers of megabytes are cut off at the end of the run: bytes count better than answers.
-    let answers =
-        (outcome.bytes as f64 / http.answer as f64).min(requests + http.connections as f64);
-    let per = if http.answer > 1 << 20 {
-        answers
-    } else {
-        requests
-    };
+    let answers = (outcome.bytes as f64 / http.answer as f64).min(requests + http.connections as f64);
+    let per = if http.answer > 1 << 20 { answers } else { requests };
     let us = used.ns as f64 / 1000.0;
     let wall = outcome.duration_us as f64;
     Ok(Sample::from([
@@ -50,10 +45,7 @@ pub(crate) fn measure(lab: &Lab, running: &Running, http: &Http, seconds: u64) -
         ("p50_ms", outcome.p50_us as f64 / 1000.0),
         ("p99_ms", outcome.p99_us as f64 / 1000.0),
         ("rss_mb", rss(pid) as f64 / MIB),
-        (
-            "waited_percent",
-            used.waited_ns as f64 / 1000.0 / wall * 100.0,
-        ),
+        ("waited_percent", used.waited_ns as f64 / 1000.0 / wall * 100.0),
         ("errors", outcome.errors as f64),
     ]))
 }
@@ -62,14 +54,9 @@ pub(crate) fn measure(lab: &Lab, running: &Running, http: &Http, seconds: u64) -
 fn check(running: &Running, http: &Http) -> Result<()> {
     let mut client = Client::connect(running.port)?;
     client.send(&request(http.method, http.path, http.body))?;
-    let head = client
-        .read_answer()
-        .map_err(|error| running.process.failed(&format!("gives no answer: {error}")))?;
+    let head = client.read_answer().map_err(|error| running.process.failed(&format!("gives no answer: {error}")))?;
     if head.status != 200 || head.body != http.answer {
-        let what = format!(
-            "answers {} with {} bytes to {}",
-            head.status, head.body, http.path
-        );
+        let what = format!("answers {} with {} bytes to {}", head.status, head.body, http.path);
         return Err(running.process.failed(&what));
     }
     Ok(())
@@ -89,13 +76,7 @@ fn load(lab: &Lab, port: u16, http: &Http, seconds: u64) -> Result<Outcome> {
     parse_outcome(&text).ok_or_else(|| process.failed(&format!("gave no result:\n{text}")))
 }
 
-fn wrk_arguments(
-    lab: &Lab,
-    wrk: OsString,
-    port: u16,
-    http: &Http,
-    seconds: u64,
-) -> Result<Vec<OsString>> {
+fn wrk_arguments(lab: &Lab, wrk: OsString, port: u16, http: &Http, seconds: u64) -> Result<Vec<OsString>> {
     let script = lab.dir().join("wrk.lua");
     fs::write(&script, wrk_script(http))?;
     let words = [
@@ -113,12 +94,10 @@ fn wrk_arguments(
 }
 
 fn wrk_script(http: &Http) -> String {
-    let headers = HEADERS
-        .iter()
-        .fold(String::new(), |mut text, (name, value)| {
-            let _ = writeln!(text, "wrk.headers[\"{name}\"] = \"{value}\"");
-            text
-        });
+    let headers = HEADERS.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "wrk.headers[\"{name}\"] = \"{value}\"");
+        text
+    });
     include_str!("../peers/wrk.lua")
         .replace("@METHOD@", http.method)
         .replace("@PATH@", http.path)
@@ -137,11 +116,7 @@ fn own_arguments(port: u16, http: &Http, seconds: u64) -> Result<Vec<OsString>> 
     ];
     let mut argv = vec![std::env::current_exe()?.into_os_string()];
     argv.extend(["load", "http"].map(OsString::from));
-    argv.extend(
-        numbers
-            .into_iter()
-            .flat_map(|(name, value)| [OsStr::new(name).to_owned(), value.into()]),
-    );
+    argv.extend(numbers.into_iter().flat_map(|(name, value)| [OsStr::new(name).to_owned(), value.into()]));
     Ok(argv)
 }
 
@@ -164,39 +139,21 @@ mod tests {
     #[test]
     fn the_result_is_found_in_wrk_output() {
         let outcome = parse_outcome(WRK).unwrap();
-        assert_eq!(
-            (outcome.requests, outcome.p99_us, outcome.errors),
-            (398_212, 1203, 0)
-        );
-        assert_eq!(
-            (outcome.bytes, outcome.duration_us, outcome.p50_us),
-            (499_730_122, 5_000_151, 786)
-        );
+        assert_eq!((outcome.requests, outcome.p99_us, outcome.errors), (398_212, 1203, 0));
+        assert_eq!((outcome.bytes, outcome.duration_us, outcome.p50_us), (499_730_122, 5_000_151, 786));
     }
 
     #[test]
     fn a_failed_load_has_no_result() {
-        assert_eq!(
-            parse_outcome("unable to connect to 127.0.0.1:8080 Connection refused\n"),
-            None
-        );
+        assert_eq!(parse_outcome("unable to connect to 127.0.0.1:8080 Connection refused\n"), None);
         assert_eq!(parse_outcome("RESULT {\"requests\":1"), None);
     }
 
     #[test]
     fn the_script_has_no_gap_left() {
-        let http = Http {
-            method: "POST",
-            path: "/p?a=b",
-            body: 4096,
-            answer: 1024,
-            connections: 1,
-        };
+        let http = Http { method: "POST", path: "/p?a=b", body: 4096, answer: 1024, connections: 1 };
         let script = wrk_script(&http);
-        assert!(
-            script.contains("wrk.method = \"POST\"") && script.contains("rep(\"x\", 4096)"),
-            "{script}"
-        );
+        assert!(script.contains("wrk.method = \"POST\"") && script.contains("rep(\"x\", 4096)"), "{script}");
         assert_eq!(script.matches("wrk.headers[").count(), HEADERS.len());
         assert!(!script.contains('@'), "{script}");
     }

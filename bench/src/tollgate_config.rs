@@ -18,15 +18,8 @@ pub(crate) fn yaml(port: u16, origin: u16, routes: usize) -> String {
             6..=8 => format!("/api/v1/resource{i}/{{id}}/items"),
             _ => format!("=/api/v1/resource{i}/status"),
         };
-        let host = if i % 4 == 0 {
-            ""
-        } else {
-            "    hosts: [api.example.com]\n"
-        };
-        let _ = write!(
-            text,
-            "  - name: route{i}\n{host}    paths: [\"{path}\"]\n    service: origin\n"
-        );
+        let host = if i % 4 == 0 { "" } else { "    hosts: [api.example.com]\n" };
+        let _ = write!(text, "  - name: route{i}\n{host}    paths: [\"{path}\"]\n    service: origin\n");
     }
     text
 }
@@ -38,18 +31,9 @@ mod tests {
     #[test]
     fn the_file_is_what_the_format_asks_for() {
         let text = yaml(8080, 9000, 10);
-        assert!(
-            text.starts_with("listeners:\n  - name: web\n    address: 127.0.0.1:8080\nservices:\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("routes:\n  - name: users\n    hosts: [api.example.com]\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("    paths: [\"/api/v1/users/{id}\"]\n"),
-            "{text}"
-        );
+        assert!(text.starts_with("listeners:\n  - name: web\n    address: 127.0.0.1:8080\nservices:\n"), "{text}");
+        assert!(text.contains("routes:\n  - name: users\n    hosts: [api.example.com]\n"), "{text}");
+        assert!(text.contains("    paths: [\"/api/v1/users/{id}\"]\n"), "{text}");
         assert_eq!(text.matches("paths:").count(), 10);
     }
 }

@@ -36,11 +36,7 @@ pub(crate) struct Column {
 }
 
 const fn column(key: &'static str, title: &'static str, decimals: usize) -> Column {
-    Column {
-        key,
-        title,
-        decimals,
-    }
+    Column { key, title, decimals }
 }
 
 /// `subject`'s cost over `peer`'s; at most `limit` when something was promised.
@@ -52,19 +48,11 @@ pub(crate) struct Target {
 }
 
 const fn target(subject: &'static str, peer: &'static str, limit: f64) -> Target {
-    Target {
-        subject,
-        peer,
-        limit: Some(limit),
-    }
+    Target { subject, peer, limit: Some(limit) }
 }
 
 const fn ratio(subject: &'static str, peer: &'static str) -> Target {
-    Target {
-        subject,
-        peer,
-        limit: None,
-    }
+    Target { subject, peer, limit: None }
 }
 
 /// Requests as fast as they are answered.
@@ -113,11 +101,7 @@ impl Workload {
 }
 
 const fn subject(label: &'static str, proxy: Proxy) -> Subject {
-    Subject {
-        label,
-        proxy,
-        routes: ROUTES,
-    }
+    Subject { label, proxy, routes: ROUTES }
 }
 
 const RELAY: Subject = subject("relay", Proxy::Relay);
@@ -166,13 +150,7 @@ const OVER_TIME: &[Column] = &[
 ];
 
 const fn get(path: &'static str, answer: u64, connections: usize) -> Kind {
-    Kind::Http(Http {
-        method: "GET",
-        path,
-        body: 0,
-        answer,
-        connections,
-    })
+    Kind::Http(Http { method: "GET", path, body: 0, answer, connections })
 }
 
 /// Every workload, in the order in which they run.
@@ -196,11 +174,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         kind: get("/bytes/16384", 16_384, 64),
         subjects: ALL,
         columns: PER_REQUEST,
-        targets: &[
-            ratio("tollgate", "haproxy"),
-            ratio("tollgate", "nginx"),
-            ratio("tollgate", "relay"),
-        ],
+        targets: &[ratio("tollgate", "haproxy"), ratio("tollgate", "nginx"), ratio("tollgate", "relay")],
     },
     Workload {
         name: Name::Get10m,
@@ -208,56 +182,27 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         kind: get("/bytes/10485760", 10_485_760, 4),
         subjects: ALL,
         columns: PER_BYTE,
-        targets: &[
-            target("tollgate", "nginx", 1.0),
-            ratio("tollgate", "haproxy"),
-            ratio("tollgate", "relay"),
-        ],
+        targets: &[target("tollgate", "nginx", 1.0), ratio("tollgate", "haproxy"), ratio("tollgate", "relay")],
     },
     Workload {
         name: Name::Post,
         title: "POST, 4 KiB requests, 1 KiB answers, 64 connections",
-        kind: Kind::Http(Http {
-            method: "POST",
-            path: PLAIN_PATH,
-            body: 4096,
-            answer: 1024,
-            connections: 64,
-        }),
+        kind: Kind::Http(Http { method: "POST", path: PLAIN_PATH, body: 4096, answer: 1024, connections: 64 }),
         subjects: ALL,
         columns: PER_REQUEST,
-        targets: &[
-            ratio("tollgate", "haproxy"),
-            ratio("tollgate", "nginx"),
-            ratio("tollgate", "relay"),
-        ],
+        targets: &[ratio("tollgate", "haproxy"), ratio("tollgate", "nginx"), ratio("tollgate", "relay")],
     },
     Workload {
         name: Name::Routes,
         title: "GET, 1 KiB answers, 64 connections: the cost of routes",
         kind: get(PLAIN_PATH, 1024, 64),
         subjects: &[
-            Subject {
-                label: "10 routes",
-                proxy: Proxy::Tollgate,
-                routes: 10,
-            },
-            Subject {
-                label: "1,000 routes",
-                proxy: Proxy::Tollgate,
-                routes: 1000,
-            },
-            Subject {
-                label: "10,000 routes",
-                proxy: Proxy::Tollgate,
-                routes: 10_000,
-            },
+            Subject { label: "10 routes", proxy: Proxy::Tollgate, routes: 10 },
+            Subject { label: "1,000 routes", proxy: Proxy::Tollgate, routes: 1000 },
+            Subject { label: "10,000 routes", proxy: Proxy::Tollgate, routes: 10_000 },
         ],
         columns: PER_REQUEST,
-        targets: &[
-            ratio("1,000 routes", "10 routes"),
-            target("10,000 routes", "10 routes", 1.2),
-        ],
+        targets: &[ratio("1,000 routes", "10 routes"), target("10,000 routes", "10 routes", 1.2)],
     },
     Workload {
         name: Name::Idle,
@@ -265,10 +210,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         kind: Kind::Idle(10_000),
         subjects: &[TOLLGATE, HAPROXY, NGINX],
         columns: PER_CONNECTION,
-        targets: &[
-            target("tollgate", "nginx", 2.0),
-            ratio("tollgate", "haproxy"),
-        ],
+        targets: &[target("tollgate", "nginx", 2.0), ratio("tollgate", "haproxy")],
     },
     Workload {
         name: Name::Slow,
@@ -287,18 +229,9 @@ mod tests {
     #[test]
     fn targets_name_subjects_of_their_workload() {
         for workload in WORKLOADS {
-            let known = |label: &str| {
-                workload
-                    .subjects
-                    .iter()
-                    .any(|subject| subject.label == label)
-            };
+            let known = |label: &str| workload.subjects.iter().any(|subject| subject.label == label);
             for target in workload.targets {
-                assert!(
-                    known(target.subject) && known(target.peer),
-                    "{:?}: {target:?}",
-                    workload.name
-                );
+                assert!(known(target.subject) && known(target.peer), "{:?}: {target:?}", workload.name);
             }
         }
     }
@@ -306,14 +239,7 @@ mod tests {
     #[test]
     fn every_name_is_a_workload() {
         for name in Name::value_variants() {
-            assert_eq!(
-                WORKLOADS
-                    .iter()
-                    .filter(|workload| workload.name == *name)
-                    .count(),
-                1,
-                "{name:?}"
-            );
+            assert_eq!(WORKLOADS.iter().filter(|workload| workload.name == *name).count(), 1, "{name:?}");
         }
     }
 }

@@ -47,7 +47,8 @@ fn secrets_are_used_and_never_shown() {
     assert_eq!(request.fields.get("x-other"), Some(&*format!("Bearer {FROM_FILE}")));
 
     // Not of a configuration that is rejected either, however wrong it is where the secret stands.
-    let broken = CONFIG.replace("/?", "").replace("X-Api-Key: \"$", "\"X Api\": \"$").replace("[{ name: web,", "[{ nme: web,");
+    let broken =
+        CONFIG.replace("/?", "").replace("X-Api-Key: \"$", "\"X Api\": \"$").replace("[{ name: web,", "[{ nme: web,");
     gateway.reload(&broken);
     let rejected = eventually(PATIENCE, || gateway.stderr().contains("was rejected").then_some(()));
     assert!(rejected.is_some(), "{}", gateway.stderr());
@@ -92,9 +93,11 @@ fn messages_about_mistakes_blank_secrets() {
         "plugins: [{ name: \"${env:TEST_VALUE}\" }]".to_owned(),
         "plugins: [{ name: request-termination, config: { status: \"${env:TEST_VALUE}\" } }]".to_owned(),
         "plugins: [{ name: ip-restriction, config: { deny: [\"${env:TEST_VALUE}\"] } }]".to_owned(),
-        "plugins: [{ name: redirect, config: { host: \"a ${env:TEST_VALUE}\", path: \"${env:TEST_VALUE}\" } }]".to_owned(),
+        "plugins: [{ name: redirect, config: { host: \"a ${env:TEST_VALUE}\", path: \"${env:TEST_VALUE}\" } }]"
+            .to_owned(),
         "plugins: [{ name: cors, config: { origins: [\"${env:TEST_VALUE}\"] } }]".to_owned(),
-        "plugins: [{ name: request-transformer, config: { headers: { remove: [\"a ${env:TEST_VALUE}\"] } } }]".to_owned(),
+        "plugins: [{ name: request-transformer, config: { headers: { remove: [\"a ${env:TEST_VALUE}\"] } } }]"
+            .to_owned(),
         "plugins: [{ name: security-headers, config: { x_frame_options: \"${env:TEST_VALUE}\" } }]".to_owned(),
         "plugins: [{ name: request-size-limiting, config: { max: \"${env:TEST_VALUE}\" } }]".to_owned(),
         "plugins: [{ name: request-id, config: { header: \"a ${env:TEST_VALUE}\" } }]".to_owned(),

@@ -117,7 +117,8 @@ fn each_of_several_files_is_checked() {
 #[test]
 fn warnings_are_told_and_exit_0() {
     let place = Workplace::new();
-    let unused = "services: [{ name: orders, url: \"http://127.0.0.1:1\" }, { name: spare, url: \"http://127.0.0.1:2\" }]";
+    let unused =
+        "services: [{ name: orders, url: \"http://127.0.0.1:1\" }, { name: spare, url: \"http://127.0.0.1:2\" }]";
     let shadowed = "routes: [{ name: a, service: orders }, { name: b, service: orders }]";
     let idle = "services: [{ name: orders, url: \"http://127.0.0.1:1\", load_balancing: { hash_on: ip } }]";
     let listener = "listeners: [{ name: web, address: \"127.0.0.1:1\" }]";

@@ -125,7 +125,10 @@ fn r93_identity_fields_of_a_trusted_peer_go_too() {
     let origin = Origin::ok();
     let gateway = Gateway::start(YAML, &[&origin]);
     let mut client = gateway.connect();
-    ask(&mut client, "X-User-Id: root\r\nX-Tenant: t\r\nX-Consumer-Name: c\r\nX-Consumer-Groups: g\r\nX-Credential-Id: 1\r\n");
+    ask(
+        &mut client,
+        "X-User-Id: root\r\nX-Tenant: t\r\nX-Consumer-Name: c\r\nX-Consumer-Groups: g\r\nX-Credential-Id: 1\r\n",
+    );
     let request = &origin.requests()[0];
     for name in ["X-User-Id", "X-Tenant", "X-Consumer-Name", "X-Consumer-Groups", "X-Credential-Id"] {
         assert!(!request.fields.has(name), "{name}");

@@ -129,7 +129,9 @@ fn r29_a_route_may_be_bound_to_listeners() {
                   { name: listed, paths: [/listed], listeners: [web, second], service: origin }";
     let gateway = Gateway::start(&with_second(&format!("127.0.0.1:{port}"), "", routes), &[&origin]);
     let second = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    for (path, on_web, on_second) in [("/both", 200, 200), ("/inner", 404, 200), ("/outer", 200, 404), ("/listed", 200, 200)] {
+    for (path, on_web, on_second) in
+        [("/both", 200, 200), ("/inner", 404, 200), ("/outer", 200, 404), ("/listed", 200, 200)]
+    {
         assert_eq!(get(&gateway, path).status, on_web, "{path}");
         assert_eq!(Client::connect(second).get(path).expect("an answer").status, on_second, "{path}");
     }
@@ -183,8 +185,10 @@ fn a_taken_port_stops_the_start_at_once() {
 #[test]
 fn a_connection_that_never_asks_is_closed_silently() {
     let origin = Origin::ok();
-    let yaml = with_second("127.0.0.1:0", "", ALL)
-        .replace("address: \"{listen}\"", "address: \"{listen}\", limits: { header_timeout: 300ms, idle_timeout: 60s }");
+    let yaml = with_second("127.0.0.1:0", "", ALL).replace(
+        "address: \"{listen}\"",
+        "address: \"{listen}\", limits: { header_timeout: 300ms, idle_timeout: 60s }",
+    );
     let gateway = Gateway::start(&yaml, &[&origin]);
     let mut client = gateway.connect();
     assert_eq!(client.closes(), Ok(()));

@@ -72,7 +72,13 @@ fn a_token_is_required_where_one_is_set() {
 fn on_loopback_a_host_must_be_an_address() {
     let origin = Origin::ok();
     let gateway = Gateway::start(&yaml(""), &[&origin]);
-    for (host, status) in [("localhost", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("evil.example", 403), ("127.0.0.1.evil.example", 403)] {
+    for (host, status) in [
+        ("localhost", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+    ] {
         let mut client = Client::connect(gateway.admin());
         client.send(format!("GET /config HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         assert_eq!(client.response("GET").expect("an answer").status, status, "{host}");
@@ -102,10 +108,13 @@ fn r48_metrics_come_in_both_formats() {
     assert!(open.text().ends_with("# EOF\n"));
     // Every sample belongs to a family that is described before it.
     let body = text.text();
-    let described: Vec<&str> = body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let described: Vec<&str> =
+        body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     for line in body.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().unwrap_or_default();
-        let known = |family: &&&str| name.strip_prefix(**family).is_some_and(|rest| ["", "_bucket", "_sum", "_count", "_total"].contains(&rest));
+        let known = |family: &&&str| {
+            name.strip_prefix(**family).is_some_and(|rest| ["", "_bucket", "_sum", "_count", "_total"].contains(&rest))
+        };
         assert!(described.iter().any(|family| known(&family)), "{line}");
         assert!(line.rsplit(' ').next().is_some_and(|value| value.parse::<f64>().is_ok()), "{line}");
     }
@@ -127,7 +136,9 @@ fn without_admin_there_is_none() {
 fn other_methods_and_paths_are_refused() {
     let origin = Origin::ok();
     let gateway = Gateway::start(&yaml(""), &[&origin]);
-    for (line, status) in [("POST /stats", 405), ("DELETE /metrics", 405), ("GET /nowhere", 404), ("GET /../config", 404)] {
+    for (line, status) in
+        [("POST /stats", 405), ("DELETE /metrics", 405), ("GET /nowhere", 404), ("GET /../config", 404)]
+    {
         let mut client = Client::connect(gateway.admin());
         client.send(format!("{line} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"));
         let answer = client.response("GET").expect("an answer");

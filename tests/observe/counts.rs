@@ -40,17 +40,23 @@ fn start(origins: &[&Origin]) -> Gateway {
 
 fn requests(metrics: &Metrics, route: &str) -> [u64; 6] {
     ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| {
-        metrics.get(&format!("tollgate_requests_total{{route=\"{route}\",status=\"{class}\"}}")).expect("each class is there")
+        metrics
+            .get(&format!("tollgate_requests_total{{route=\"{route}\",status=\"{class}\"}}"))
+            .expect("each class is there")
     })
 }
 
 #[test]
 fn r121_counts_are_exact_by_route_target_class_and_kind() {
-    let origins = [status_of_path(), status_of_path(), Origin::start(|exchange| {
-        exchange.read_body();
-        let _ = exchange.read_to_close(PATIENCE);
-        exchange.close();
-    })];
+    let origins = [
+        status_of_path(),
+        status_of_path(),
+        Origin::start(|exchange| {
+            exchange.read_body();
+            let _ = exchange.read_to_close(PATIENCE);
+            exchange.close();
+        }),
+    ];
     let gateway = start(&origins.each_ref());
     for (path, count) in [
         ("/orders/200", 7),
@@ -80,8 +86,10 @@ fn r121_counts_are_exact_by_route_target_class_and_kind() {
     send("GET / HTTP/2.5\r\nHost: a.test\r\n\r\n".into(), 505);
 
     // The last ones are counted after their answers went out.
-    let all = |m: &Metrics| requests(m, "").iter().sum::<u64>() == 12 && requests(m, "orders").iter().sum::<u64>() == 17;
-    let metrics = gateway.metrics_when("all counts", |m| all(m) && requests(m, "slow")[5] == 2 && requests(m, "denied")[4] == 3);
+    let all =
+        |m: &Metrics| requests(m, "").iter().sum::<u64>() == 12 && requests(m, "orders").iter().sum::<u64>() == 17;
+    let metrics =
+        gateway.metrics_when("all counts", |m| all(m) && requests(m, "slow")[5] == 2 && requests(m, "denied")[4] == 3);
     assert_eq!(requests(&metrics, "orders"), [0, 0, 7, 3, 5, 2]);
     assert_eq!(requests(&metrics, "dead"), [0, 0, 0, 0, 0, 4]);
     assert_eq!(requests(&metrics, "slow"), [0, 0, 0, 0, 0, 2]);
@@ -115,7 +123,12 @@ fn r121_counts_are_exact_by_route_target_class_and_kind() {
     assert_eq!(by_target, [0, 0, 7, 3, 5, 2]);
     let duration = "tollgate_request_duration_seconds";
     assert_eq!(metrics.get(&format!("{duration}_count{{route=\"orders\"}}")), Some(17));
-    assert_eq!(metrics.get(&format!("{duration}_bucket{{le=\"+Inf\",route=\"orders\"}}")), Some(17), "{}", metrics.text());
+    assert_eq!(
+        metrics.get(&format!("{duration}_bucket{{le=\"+Inf\",route=\"orders\"}}")),
+        Some(17),
+        "{}",
+        metrics.text()
+    );
     assert_eq!(metrics.get("tollgate_panics_total"), Some(0));
     let stats = admin_json(&gateway, "/stats");
     agrees(&stats, &metrics);
@@ -127,8 +140,10 @@ fn agrees(stats: &Value, metrics: &Metrics) {
     for route in routes {
         let name = route["route"].as_str().expect("a name");
         let counts = requests(metrics, name);
-        let answers: Vec<u64> =
-            ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].iter().map(|class| route["answers"][class].as_u64().expect("a count")).collect();
+        let answers: Vec<u64> = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"]
+            .iter()
+            .map(|class| route["answers"][class].as_u64().expect("a count"))
+            .collect();
         assert_eq!(answers, counts, "{name}");
         assert_eq!(route["requests"], counts.iter().sum::<u64>(), "{name}");
         assert_eq!(route["errors"], counts[5], "{name}");

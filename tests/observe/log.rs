@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tollgate_testkit::{Client, Exchange, Gateway, Origin, PATIENCE, closed_port, eventually};
+use tollgate_testkit::{Client, Gateway, Origin, PATIENCE, closed_port, eventually};
 
 use crate::configs::PLAIN;
-use crate::helpers::{answer, ask, get, log_file, log_lines, log_stdout, plain};
+use crate::helpers::{answer, ask, get, log_file, log_lines, log_stdout, plain, resetting};
 
 const YAML: &str = r#"
 workers: 1
@@ -50,7 +50,7 @@ fn is(line: &Value, expected: &[(&str, Value)]) {
 #[test]
 fn r95_a_line_says_what_happened() {
     let origin = Origin::answering(|_| answer("hello").into_bytes());
-    let broken = Origin::start(Exchange::reset);
+    let broken = resetting();
     let gateway = start("stdout", &origin, &broken);
     let mut client = gateway.connect();
     let fields = "User-Agent: curl/8 \"quoted\" \\ \u{7e}\r\nAuthorization: Bearer hidden\r\nCookie: hidden=1\r\n";
@@ -229,7 +229,8 @@ fn r48_the_end_of_the_process_loses_no_line() {
 
 fn sampled(sample: &str, count: usize) -> Gateway {
     let origin = Origin::ok();
-    let yaml = format!("{PLAIN}access_log: {{ path: access.log, sample: {sample} }}\nadmin: {{ address: \"{{admin}}\" }}\n");
+    let yaml =
+        format!("{PLAIN}access_log: {{ path: access.log, sample: {sample} }}\nadmin: {{ address: \"{{admin}}\" }}\n");
     let gateway = Gateway::start(&yaml, &[&origin]);
     let mut client = gateway.connect();
     for _ in 0..count {

@@ -1,9 +1,9 @@
 //! How plugins come together: the nearest scope wins, the order of the file means nothing, the log names who answered.
 
-use tollgate_testkit::{Exchange, Gateway, Origin};
+use tollgate_testkit::{Gateway, Origin};
 
 use super::plugins_yaml;
-use crate::helpers::{ask, get, log_stdout, problem};
+use crate::helpers::{ask, get, log_stdout, problem, resetting};
 
 /// By plugin: the route's, else the service's, else the global one.
 #[test]
@@ -34,7 +34,12 @@ routes:
 "#;
     let origin = Origin::answering(|_| b"HTTP/1.1 200 OK\r\nX-Inner: 1\r\nContent-Length: 0\r\n\r\n".to_vec());
     let gateway = Gateway::start(yaml, &[&origin]);
-    for (path, scope) in [("/global", Some("global")), ("/service", Some("service")), ("/route", Some("route")), ("/route-of-plain", None)] {
+    for (path, scope) in [
+        ("/global", Some("global")),
+        ("/service", Some("service")),
+        ("/route", Some("route")),
+        ("/route-of-plain", None),
+    ] {
         let answer = get(&gateway, path);
         assert_eq!(answer.status, 200);
         assert_eq!(answer.fields.get("x-scope"), scope, "{path}");
@@ -102,7 +107,13 @@ access_log: { path: stdout }
         ("GET /moved", "", 308, "redirect", "moved"),
         ("POST /small", "Content-Length: 1\r\n", 413, "request-size-limiting", "small"),
         ("GET /mock", "", 200, "request-termination", "mock"),
-        ("OPTIONS /plain", "Origin: https://shop.example\r\nAccess-Control-Request-Method: GET\r\n", 204, "cors", "plain"),
+        (
+            "OPTIONS /plain",
+            "Origin: https://shop.example\r\nAccess-Control-Request-Method: GET\r\n",
+            204,
+            "cors",
+            "plain",
+        ),
         ("GET /plain", "", 200, "", "plain"),
         ("GET /nowhere", "", 404, "", ""),
     ];
@@ -128,7 +139,7 @@ access_log: { path: stdout }
 /// Each answer of the gateway itself is a problem document, whoever gives it.
 #[test]
 fn errors_are_problem_documents() {
-    let origin = Origin::start(Exchange::reset);
+    let origin = resetting();
     let yaml = plugins_yaml("").replace("service: origin,", "service: origin, paths: [/here], methods: [GET],");
     let gateway = Gateway::start(&yaml, &[&origin]);
     for (line, status, kind) in [

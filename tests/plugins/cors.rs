@@ -1,9 +1,9 @@
 //! R101: cors, through the gateway.
 
-use tollgate_testkit::{Client, Exchange, Gateway, Origin, Response};
+use tollgate_testkit::{Client, Gateway, Origin, Response};
 
 use super::{plugins_yaml, with_plugins};
-use crate::helpers::ask;
+use crate::helpers::{ask, resetting};
 
 const SHOP: &str = "https://shop.example";
 
@@ -93,10 +93,12 @@ fn r101_answers_say_who_may_read_them() {
 /// A page can only tell a 404 or a 502 from a broken network if it may read them.
 #[test]
 fn r101_errors_may_be_read_by_pages() {
-    let origin = Origin::start(Exchange::reset);
-    let yaml = plugins_yaml("")
-        .replace("service: origin,", "service: origin, paths: [/here], methods: [GET],")
-        .replace("routes:", &format!("plugins: [{CORS}, {{ name: request-size-limiting, config: {{ max: 3 }} }}]\nroutes:"));
+    let origin = resetting();
+    let yaml =
+        plugins_yaml("").replace("service: origin,", "service: origin, paths: [/here], methods: [GET],").replace(
+            "routes:",
+            &format!("plugins: [{CORS}, {{ name: request-size-limiting, config: {{ max: 3 }} }}]\nroutes:"),
+        );
     let gateway = Gateway::start(&yaml, &[&origin]);
     let mut client = gateway.connect();
     for (line, fields, status) in [

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use tollgate_testkit::{Gateway, Origin};
 
 use super::{plugins_yaml, with_plugins};
-use crate::helpers::{answer, ask, log_stdout, problem};
+use crate::helpers::{answer, ask, log_stdout, problem, resetting};
 
 #[test]
 fn r20_addresses_are_allowed_and_denied() {
@@ -47,7 +47,9 @@ fn r20_r34_an_untrusted_peer_is_who_it_is() {
     let yaml = plugins_yaml(plugin).replace("trusted_proxies: [127.0.0.1]", "trusted_proxies: [10.0.0.0/8]");
     let gateway = Gateway::start(&yaml, &[&origin]);
     let mut client = gateway.connect();
-    for fields in ["", "X-Forwarded-For: 203.0.113.7\r\n", "Forwarded: for=203.0.113.7\r\n", "X-Real-IP: 203.0.113.7\r\n"] {
+    for fields in
+        ["", "X-Forwarded-For: 203.0.113.7\r\n", "Forwarded: for=203.0.113.7\r\n", "X-Real-IP: 203.0.113.7\r\n"]
+    {
         assert_eq!(ask(&mut client, "GET /", fields).status, 403, "{fields}");
     }
     assert!(origin.requests().is_empty());
@@ -58,7 +60,9 @@ fn is_uuid7(id: &str) -> bool {
     let groups: Vec<usize> = id.split('-').map(str::len).collect();
     let hex = id.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let bytes = id.as_bytes();
-    hex && groups == [8, 4, 4, 4, 12] && bytes.get(14) == Some(&b'7') && bytes.get(19).is_some_and(|b| b"89ab".contains(b))
+    hex && groups == [8, 4, 4, 4, 12]
+        && bytes.get(14) == Some(&b'7')
+        && bytes.get(19).is_some_and(|b| b"89ab".contains(b))
 }
 
 #[test]
@@ -78,8 +82,11 @@ fn r24_every_request_has_an_id_of_its_own() {
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "ids are unique");
     let times: Vec<&str> = ids.iter().map(|id| &id[..13]).collect();
     assert!(times.is_sorted(), "they begin with the time");
-    let seen: Vec<String> =
-        origin.requests().iter().map(|request| request.fields.all("x-request-id").collect::<Vec<_>>().join(",")).collect();
+    let seen: Vec<String> = origin
+        .requests()
+        .iter()
+        .map(|request| request.fields.all("x-request-id").collect::<Vec<_>>().join(","))
+        .collect();
     assert_eq!(seen.iter().collect::<HashSet<_>>(), ids.iter().collect(), "the service sees the same");
     let logged = log_stdout(&gateway, 200);
     assert!(logged.iter().all(|line| ids.iter().any(|id| line["request_id"] == **id)));
@@ -139,7 +146,8 @@ fn r24_errors_carry_the_id_too() {
 #[test]
 fn r25_r26_security_headers() {
     let origin = Origin::answering(|request| {
-        let own = if request.target == "/own" { "X-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n" } else { "" };
+        let own =
+            if request.target == "/own" { "X-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n" } else { "" };
         format!("HTTP/1.1 200 OK\r\n{own}Content-Length: 0\r\n\r\n").into_bytes()
     });
     let set = "{ name: security-headers, config: { content_security_policy: \"default-src 'none'\", \
@@ -174,7 +182,7 @@ fn r25_r26_security_headers() {
 /// The gateway's own answers carry them as well.
 #[test]
 fn r25_r26_security_headers_on_errors() {
-    let origin = Origin::start(tollgate_testkit::Exchange::reset);
+    let origin = resetting();
     let yaml = plugins_yaml("").replace("routes:", "plugins: [{ name: security-headers }]\nroutes:");
     let yaml = yaml.replace("service: origin,", "service: origin, paths: [/here],");
     let gateway = Gateway::start(&yaml, &[&origin]);

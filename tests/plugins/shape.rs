@@ -126,7 +126,8 @@ fn a_long_body_is_refused_before_it_is_read() {
     let origin = Origin::ok();
     let gateway = with_plugins(SMALL, &origin);
     let mut client = gateway.connect();
-    client.send([b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1024\r\n\r\n".to_vec(), vec![b'x'; 1024]].concat());
+    client
+        .send([b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1024\r\n\r\n".to_vec(), vec![b'x'; 1024]].concat());
     assert_eq!(client.response("POST").expect("an answer").status, 200, "so much is allowed");
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1025\r\n\r\n");
     let answer = client.response("POST").expect("an answer");

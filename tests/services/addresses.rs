@@ -75,7 +75,11 @@ routes:
         let expected = if path == "/replaced" { origin.address().to_string() } else { "Shop.Example:8080".to_owned() };
         let host = request.fields.get("host").expect("a host");
         assert!(host.eq_ignore_ascii_case(&expected), "{path}: {host}");
-        assert_eq!(request.fields.get("x-forwarded-host").map(str::to_ascii_lowercase).as_deref(), Some("shop.example:8080"), "{path}");
+        assert_eq!(
+            request.fields.get("x-forwarded-host").map(str::to_ascii_lowercase).as_deref(),
+            Some("shop.example:8080"),
+            "{path}"
+        );
     }
 }
 
@@ -123,10 +127,9 @@ fn a_target_may_have_an_ipv6_address() {
 fn a_target_may_be_a_name() {
     let origin = named("by name");
     let port = origin.address().port();
-    for service in [
-        format!("url: \"http://localhost:{port}\""),
-        format!("targets: [{{ address: \"localhost:{port}\" }}]"),
-    ] {
+    for service in
+        [format!("url: \"http://localhost:{port}\""), format!("targets: [{{ address: \"localhost:{port}\" }}]")]
+    {
         let gateway = with_service(&service, &[]);
         let mut client = gateway.connect();
         for _ in 0..3 {

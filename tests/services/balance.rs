@@ -179,9 +179,8 @@ fn r3_peak_ewma_avoids_the_slow_target() {
 #[test]
 fn r3_the_shares_hold_over_several_workers() {
     let origins = [named("a"), named("b")];
-    let yaml = super::service_yaml(
-        "targets: [{ address: \"{origin}\", weight: 3 }, { address: \"{origin2}\", weight: 1 }]",
-    );
+    let yaml =
+        super::service_yaml("targets: [{ address: \"{origin}\", weight: 3 }, { address: \"{origin2}\", weight: 1 }]");
     let gateway = Gateway::start(&yaml.replace("workers: 1", "workers: 2"), &origins.each_ref());
     let names: Vec<String> = (0..80).map(|_| get(&gateway, "/").text()).collect();
     let a = tally(&names).get("a").copied().unwrap_or(0);

@@ -10,7 +10,10 @@ use crate::helpers::{answer, black_hole, get, named, problem};
 /// A gateway whose service has a dead target before or after each live one.
 fn with_dead(dead: &[u16], more: &str, origins: &[&Origin]) -> Gateway {
     let mut list: Vec<String> = dead.iter().map(|port| format!("{{ address: \"127.0.0.1:{port}\" }}")).collect();
-    list.extend((1..=origins.len()).map(|n| format!("{{ address: \"{{origin{}}}\" }}", if n == 1 { String::new() } else { n.to_string() })));
+    list.extend(
+        (1..=origins.len())
+            .map(|n| format!("{{ address: \"{{origin{}}}\" }}", if n == 1 { String::new() } else { n.to_string() })),
+    );
     with_service(&format!("targets: [{}]{more}", list.join(", ")), origins)
 }
 
@@ -22,7 +25,11 @@ fn r97_where_no_connection_can_be_made_the_next_target_is_tried() {
     for turn in 0..10 {
         assert_eq!(client.get("/").expect("an answer").text(), "alive", "turn {turn}");
         client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello");
-        assert_eq!(client.response("POST").expect("an answer").text(), "alive", "nothing was sent, so a POST may go on");
+        assert_eq!(
+            client.response("POST").expect("an answer").text(),
+            "alive",
+            "nothing was sent, so a POST may go on"
+        );
         client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
         assert_eq!(client.response("POST").expect("an answer").text(), "alive", "turn {turn}");
     }
@@ -31,7 +38,9 @@ fn r97_where_no_connection_can_be_made_the_next_target_is_tried() {
     for request in requests.iter().filter(|request| request.method == "POST") {
         assert_eq!((request.is_complete(), &request.body.bytes[..]), (true, &b"hello"[..]));
     }
-    let metrics = gateway.metrics_when("all counts", |m| m.get("tollgate_requests_total{route=\"everything\",status=\"2xx\"}") == Some(30));
+    let metrics = gateway.metrics_when("all counts", |m| {
+        m.get("tollgate_requests_total{route=\"everything\",status=\"2xx\"}") == Some(30)
+    });
     let retries = metrics.get("tollgate_retries_total").expect("it is counted");
     assert!((10..=30).contains(&retries), "{retries} retries");
 }
@@ -146,7 +155,8 @@ fn a_target_that_comes_back_is_used_again() {
 fn r97_an_answer_of_5xx_is_passed_on_and_not_tried_again() {
     let origin = Origin::answering(|_| b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy".to_vec());
     let other = named("other");
-    let gateway = with_service("targets: [{ address: \"{origin}\" }, { address: \"{origin2}\", weight: 0 }]", &[&origin, &other]);
+    let gateway =
+        with_service("targets: [{ address: \"{origin}\" }, { address: \"{origin2}\", weight: 0 }]", &[&origin, &other]);
     let answer = get(&gateway, "/");
     assert_eq!((answer.status, answer.text().as_str()), (503, "busy"));
     assert_eq!(origin.wait_requests(1, PATIENCE).len(), 1);

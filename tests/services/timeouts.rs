@@ -80,7 +80,11 @@ fn a_slow_upload_is_no_first_byte_timeout() {
 fn an_answer_that_stops_halfway_is_cut() {
     let origin = Origin::start(|exchange| {
         exchange.read_body();
-        let head = if exchange.request.target == "/chunked" { "Transfer-Encoding: chunked\r\n\r\n4\r\n" } else { "Content-Length: 9\r\n\r\n" };
+        let head = if exchange.request.target == "/chunked" {
+            "Transfer-Encoding: chunked\r\n\r\n4\r\n"
+        } else {
+            "Content-Length: 9\r\n\r\n"
+        };
         exchange.send(format!("HTTP/1.1 200 OK\r\n{head}half"));
         let (_, stop) = exchange.read_to_close(2 * PATIENCE);
         assert_ne!(stop, Stop::TimedOut, "the gateway keeps the connection");

@@ -3,6 +3,8 @@
 //! The modules below stand in the order in which a request meets them. A [`worker`] owns all that happens on its
 //! thread; [`snapshot`] is the compiled config it works from.
 #![warn(missing_docs)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod accept;
 pub(crate) mod forward;
@@ -10,6 +12,7 @@ pub(crate) mod forward;
 pub mod fuzzing;
 pub(crate) mod http1;
 pub mod log;
+#[allow(clippy::indexing_slicing, reason = "tables of 256, indexed by bytes")]
 pub mod normalize;
 pub(crate) mod record;
 pub mod route;

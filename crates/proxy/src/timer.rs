@@ -211,10 +211,10 @@ impl Deadline {
     }
 
     fn listen(&self, cx: &Context<'_>) {
-        if let Some(waker) = self.timers.wakers.borrow_mut().get_mut(self.slot) {
-            if waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
-                *waker = Some(cx.waker().clone());
-            }
+        if let Some(waker) = self.timers.wakers.borrow_mut().get_mut(self.slot)
+            && waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
         }
     }
 }

@@ -60,7 +60,8 @@ impl Client {
 
     /// Connects to a Unix socket.
     pub fn connect_unix(path: &Path) -> Self {
-        let stream = UnixStream::connect(path).unwrap_or_else(|error| panic!("connecting to {}: {error}", path.display()));
+        let stream =
+            UnixStream::connect(path).unwrap_or_else(|error| panic!("connecting to {}: {error}", path.display()));
         // All that is done with it from here on, every stream socket can do.
         Self::wrap(TcpStream::from(OwnedFd::from(stream)))
     }

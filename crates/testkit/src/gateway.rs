@@ -92,6 +92,7 @@ impl GatewayBuilder {
     pub fn try_start(mut self) -> Result<Gateway, StartError> {
         let dir = tempfile::Builder::new().prefix("tollgate-test").tempdir().expect("a temporary directory");
         let (port, admin) = (free_port(), free_port());
+        let has_admin = self.yaml.contains("{admin}");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         self.vars.push(("listen".into(), address.to_string()));
         self.vars.push(("port".into(), port.to_string()));
@@ -120,7 +121,9 @@ impl GatewayBuilder {
         let mut gateway = Gateway { child, address, admin, dir, config, vars, version, linked, stdout, stderr };
         let listens = eventually(START, || match gateway.child.try_wait().expect("a child can be waited for") {
             Some(status) => Some(Err(status)),
-            None => TcpStream::connect(address).is_ok().then_some(Ok(())),
+            // The admin API comes up a moment after the sockets of the listeners.
+            None => (TcpStream::connect(address).is_ok() && (!has_admin || TcpStream::connect(admin).is_ok()))
+                .then_some(Ok(())),
         });
         match listens {
             Some(Ok(())) => Ok(gateway),

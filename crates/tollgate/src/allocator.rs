@@ -81,14 +81,14 @@ mod tests {
                 // SAFETY: the size is not zero, and each block is used within its size and freed once.
                 unsafe {
                     let block = Mimalloc.alloc(layout);
-                    assert!(!block.is_null() && block.addr() % align == 0, "{layout:?}");
+                    assert!(!block.is_null() && block.addr().is_multiple_of(align), "{layout:?}");
                     block.write_bytes(0xa5, size);
                     let larger = Mimalloc.realloc(block, layout, size * 2);
-                    assert!(!larger.is_null() && larger.addr() % align == 0, "{layout:?} doubled");
+                    assert!(!larger.is_null() && larger.addr().is_multiple_of(align), "{layout:?} doubled");
                     assert_eq!((larger.read(), larger.add(size - 1).read()), (0xa5, 0xa5));
                     Mimalloc.dealloc(larger, Layout::from_size_align(size * 2, align).unwrap());
                     let zeroed = Mimalloc.alloc_zeroed(layout);
-                    assert!(zeroed.addr() % align == 0 && (0..size).all(|at| zeroed.add(at).read() == 0));
+                    assert!(zeroed.addr().is_multiple_of(align) && (0..size).all(|at| zeroed.add(at).read() == 0));
                     Mimalloc.dealloc(zeroed, layout);
                 }
             }

@@ -117,7 +117,9 @@ type Placed = (usize, Link);
 impl Plugins {
     fn new(config: &Config, problems: &mut Vec<Problem>) -> Self {
         let mut global = scope(&config.plugins, problems);
-        for (order, entry) in PLUGINS.iter().enumerate().filter(|(_, entry)| tollgate_plugins::is_on_by_default(entry.name)) {
+        for (order, entry) in
+            PLUGINS.iter().enumerate().filter(|(_, entry)| tollgate_plugins::is_on_by_default(entry.name))
+        {
             if global.iter().all(|(placed, _)| *placed != order) {
                 // A default config is the plugin's own; it cannot be wrong.
                 global.extend(default_link(entry).map(|link| (order, link)));
@@ -324,8 +326,16 @@ fn spec(route: &written::Route, value: usize, chain: &Chain, listeners: &[Arc<Li
         hosts: route.hosts.iter().map(ToString::to_string).collect(),
         paths: route.paths.iter().map(path).collect(),
         methods: route.methods.iter().map(ToString::to_string).collect(),
-        headers: route.headers.iter().map(|(name, values)| (name.to_string(), values.iter().map(value_match).collect())).collect(),
-        query: route.query.iter().map(|(name, values)| (name.clone(), values.iter().map(value_match).collect())).collect(),
+        headers: route
+            .headers
+            .iter()
+            .map(|(name, values)| (name.to_string(), values.iter().map(value_match).collect()))
+            .collect(),
+        query: route
+            .query
+            .iter()
+            .map(|(name, values)| (name.clone(), values.iter().map(value_match).collect()))
+            .collect(),
         listeners: (!route.listeners.is_empty()).then(|| ids(&route.listeners)),
         priority: i64::from(route.priority),
         answers_preflight: chain.answers_preflight(),

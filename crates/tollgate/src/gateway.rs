@@ -47,6 +47,12 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> &'static str {
     }
 }
 
+/// A worker's thread; it ends when its worker has drained.
+pub(crate) type WorkerThread = JoinHandle<io::Result<()>>;
+
+/// A listener and its sockets, one for each worker.
+type Bound = (Arc<Listener>, Vec<ListenSocket>);
+
 /// The running gateway.
 pub(crate) struct Gateway {
     shared: Arc<Shared>,
@@ -81,7 +87,7 @@ impl Gateway {
         ready: Ready,
         count: usize,
         metrics: Arc<Metrics>,
-    ) -> Result<(Arc<Self>, Vec<JoinHandle<io::Result<()>>>), ApplyError> {
+    ) -> Result<(Arc<Self>, Vec<WorkerThread>), ApplyError> {
         let Ready { loaded, compiled } = ready;
         let Compiled { mut snapshot, listeners } = compiled;
         let sockets = bind_all(&listeners, count)?;
@@ -337,7 +343,10 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
-fn bind_all(listeners: &[Arc<Listener>], workers: usize) -> Result<Vec<(Arc<Listener>, Vec<ListenSocket>)>, ApplyError> {
+fn bind_all(
+    listeners: &[Arc<Listener>],
+    workers: usize,
+) -> Result<Vec<Bound>, ApplyError> {
     listeners
         .iter()
         .map(|listener| match accept::bind(&listener.address, workers) {

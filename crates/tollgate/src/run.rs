@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,7 +12,7 @@ use tollgate_core::metrics::Metrics;
 
 use crate::cli::RunArgs;
 use crate::compile;
-use crate::gateway::{ApplyError, Gateway, Ready};
+use crate::gateway::{ApplyError, Gateway, Ready, WorkerThread};
 use crate::report;
 
 /// The environment variable that overrides `workers`.
@@ -25,7 +24,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// A gateway and its worker threads.
 pub(crate) struct Running {
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) workers: Vec<JoinHandle<std::io::Result<()>>>,
+    pub(crate) workers: Vec<WorkerThread>,
 }
 
 /// Why a gateway does not start. What is wrong with a config was reported already.
@@ -83,7 +82,7 @@ async fn serve(args: &RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
                 running.gateway.reopen_log();
                 text = reload(&args.config, &running.gateway, None);
             }
-            Some(()) = changed.recv() => text = reload(&args.config, &running.gateway, Some(text)),
+            Some(()) = changed.recv() => text = reload(&args.config, &running.gateway, Some(&text)),
         }
     }
     drop(watcher);
@@ -102,11 +101,11 @@ pub(crate) fn start(loaded: Loaded) -> Result<Running, StartError> {
 }
 
 /// Reads the config again and serves it, if it is good and new; gives its text.
-fn reload(path: &Path, gateway: &Arc<Gateway>, before: Option<String>) -> String {
+fn reload(path: &Path, gateway: &Arc<Gateway>, before: Option<&str>) -> String {
     let begun = Instant::now();
     let loaded = tollgate_config::load(path);
     let text = text_of(&loaded);
-    if before.as_ref() == Some(&text) {
+    if before == Some(text.as_str()) {
         return text;
     }
     let metrics = tollgate_core::control::Control::metrics(&**gateway);
@@ -137,7 +136,8 @@ fn first_error(loaded: &Loaded) -> String {
     format!("{} ({})", place.unwrap_or_default(), report::count(loaded))
 }
 
-/// The text that a config was read from: what a change is told by. Files that it refers to are part of it.
+/// The text that a config was read from: what a change is told by. Files that it refers to (`${file:…}`) are read again
+/// when it changes, and on SIGHUP.
 fn text_of(loaded: &Loaded) -> String {
     loaded.sources.iter().map(|source| source.text.as_str()).collect()
 }
@@ -164,11 +164,7 @@ fn announce(gateway: &Gateway) {
 }
 
 /// Finishes what runs, for as long as `limit`; a second interrupt ends it at once.
-pub(crate) async fn drain(
-    running: Running,
-    limit: Duration,
-    interrupt: &mut tokio::signal::unix::Signal,
-) -> ExitCode {
+pub(crate) async fn drain(running: Running, limit: Duration, interrupt: &mut tokio::signal::unix::Signal) -> ExitCode {
     report::note(&format!("draining, for up to {} s", limit.as_secs()));
     running.gateway.drain();
     let (done, finished) = tokio::sync::oneshot::channel();

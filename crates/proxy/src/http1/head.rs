@@ -78,6 +78,7 @@ fn plain_run(bytes: &[u8]) -> usize {
 }
 
 /// How many bytes at the front may stand in a name. Names of letters, digits and dashes are seen at a glance.
+#[allow(clippy::indexing_slicing, reason = "a table of 256, indexed by bytes")]
 #[inline]
 fn name_length(text: &[u8]) -> usize {
     if let Some(block) = text.first_chunk::<16>() {
@@ -154,7 +155,10 @@ const fn is_blank(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn read(head: &str) -> Result<Option<(usize, Vec<(String, String, bool)>)>, HeadError> {
+    /// Length, and fields as name, value and whether they are canonical.
+    type Read = Option<(usize, Vec<(String, String, bool)>)>;
+
+    fn read(head: &str) -> Result<Read, HeadError> {
         let mut found = Vec::new();
         let length = fields(head.as_bytes(), 0, 3, |field| {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -45,7 +45,8 @@ impl Pool {
     pub(crate) fn take(&self, verify: bool) -> Option<Stream> {
         loop {
             let (stream, _) = self.idle.borrow_mut().pop()?;
-            if !stream.is_readable() && !(verify && stream.is_stale()) {
+            let stale = stream.is_readable() || (verify && stream.is_stale());
+            if !stale {
                 return Some(stream);
             }
         }
