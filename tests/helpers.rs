@@ -119,3 +119,9 @@ pub(crate) fn plain_get(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     stream.read_exact(&mut answer).expect("an answer");
     answer
 }
+
+/// Prints a figure, for who runs the tests with `--nocapture`.
+#[allow(clippy::print_stdout, reason = "the test runner shows it")]
+pub(crate) fn figure(text: &str) {
+    println!("{text}");
+}

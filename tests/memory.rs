@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tollgate_testkit::{Client, Gateway, Origin, PATIENCE, eventually};
 
 use crate::configs::{PLAIN, plain_with};
-use crate::helpers::{answer, plain, plain_get};
+use crate::helpers::{answer, figure, plain, plain_get};
 
 const MIB: usize = 1024 * 1024;
 
@@ -60,7 +60,7 @@ impl<'g> Watch<'g> {
     /// Within ±5 MB of what it was at first.
     fn is_flat(&self) {
         let (base, least, most) = (self.base, self.least, self.most);
-        println!("memory: {base} KiB at first, {least} to {most} KiB since");
+        figure(&format!("memory: {base} KiB at first, {least} to {most} KiB since"));
         assert!(most <= base + 5 * 1024 && least + 5 * 1024 >= base, "{base} KiB became {least} to {most} KiB");
     }
 }
@@ -98,11 +98,14 @@ fn r19_r65_memory_stays_flat_under_200_slow_readers() {
         reader.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("it takes a request");
     }
     // They have started to read once the first burst, which fills the sockets on the way, is over.
-    for _ in 0..STARTED {
+    let mut path = vec![];
+    for round in 0..STARTED {
         for reader in &mut readers {
             read_some(reader, 64 * 1024);
         }
+        if round < 4 || round % 4 == 3 { path.push(gateway.rss_kib()); }
     }
+    figure(&format!("memory: path {before} {path:?}"));
     let mut watch = Watch::new(&gateway);
     for round in 0..48 {
         for (index, reader) in readers.iter_mut().enumerate() {
@@ -115,7 +118,10 @@ fn r19_r65_memory_stays_flat_under_200_slow_readers() {
         }
         watch.look();
     }
-    println!("memory: {} to {} KiB while all read slowly, {} KiB at first", watch.least, watch.most, watch.base);
+    figure(&format!(
+        "memory: {} to {} KiB while all read slowly, {} KiB at first",
+        watch.least, watch.most, watch.base
+    ));
     // Ten want the rest at once.
     let rest = LENGTH - STARTED * 64 * 1024 - 48 * 32 * 1024;
     thread::scope(|scope| {
@@ -134,7 +140,7 @@ fn r19_r65_memory_stays_flat_under_200_slow_readers() {
     watch.look();
     watch.is_flat();
     let most = watch.most.saturating_sub(before);
-    println!("memory: 200 readers of 20 MiB cost {most} KiB at most");
+    figure(&format!("memory: 200 readers of 20 MiB cost {most} KiB at most"));
     assert!(most < 48 * 1024, "4,000 MiB are under way, and {most} KiB are held");
     assert_eq!(origin.requests().len(), READERS);
 }
@@ -157,6 +163,20 @@ fn r19_a_slow_reader_never_makes_it_grow() {
         thread::sleep(Duration::from_millis(1));
     }
     watch.is_flat();
+}
+
+/// A reader that stops for good is given up after `idle_timeout`, and its target's connection with it.
+#[test]
+fn r19_a_reader_that_stops_is_given_up() {
+    let origin = big(64 * MIB);
+    let yaml = plain_with("idle_timeout: 400ms", "idle: 60s") + "admin: { address: \"{admin}\" }\n";
+    let gateway = Gateway::start(&yaml, &[&origin]);
+    let mut client = Client::connect_narrow(gateway.address(), 16 * 1024);
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(client.head().expect("a head").0, 200);
+    let over = |m: &tollgate_testkit::Metrics| m.get("tollgate_connections_open") == Some(0);
+    let metrics = gateway.metrics_when("its end", over);
+    assert_eq!(metrics.get("tollgate_requests_in_flight{route=\"everything\"}"), Some(0));
 }
 
 /// Requests without end from a client that reads no answer: it is not read on until it does.
@@ -215,7 +235,7 @@ fn r65_2000_idle_connections_cost_less_than_4_kib_each() {
     assert!(metrics.get("tollgate_connections_open") >= Some((CONNECTIONS + warm.len()) as u64));
     let grown = gateway.rss_kib().saturating_sub(before) * 1024;
     let each = grown / CONNECTIONS as u64;
-    println!("memory: {each} bytes for each of {CONNECTIONS} idle connections");
+    figure(&format!("memory: {each} bytes for each of {CONNECTIONS} idle connections"));
     assert!(each < 4096, "{each} bytes for each idle connection");
     // They still serve, and go without a trace.
     for mut stream in idle.into_iter().step_by(100) {
@@ -224,4 +244,26 @@ fn r65_2000_idle_connections_cost_less_than_4_kib_each() {
     drop(warm);
     let closed = eventually(PATIENCE, || (gateway.metrics().get("tollgate_connections_open") <= Some(2)).then_some(()));
     assert!(closed.is_some(), "{:?}", gateway.metrics().get("tollgate_connections_open"));
+}
+
+/// Those that connect and never ask anything cost no more: nobody should hold memory for nothing.
+#[test]
+fn r65_2000_connections_that_never_ask_cost_less_than_4_kib_each() {
+    const CONNECTIONS: usize = 2000;
+    many_descriptors();
+    let origin = Origin::ok();
+    let yaml = format!("{PLAIN}admin: {{ address: \"{{admin}}\" }}\n");
+    let gateway = Gateway::start(&yaml, &[&origin]);
+    let open = |count: usize| -> Vec<TcpStream> { (0..count).map(|_| plain(gateway.address())).collect() };
+    let settled = |count: usize| {
+        gateway.metrics_when("all of them", |m| m.get("tollgate_connections_open") >= Some(count as u64))
+    };
+    let warm = open(200);
+    settled(warm.len());
+    let before = gateway.rss_kib();
+    let silent = open(CONNECTIONS);
+    settled(warm.len() + silent.len());
+    let each = gateway.rss_kib().saturating_sub(before) * 1024 / CONNECTIONS as u64;
+    figure(&format!("memory: {each} bytes for each of {CONNECTIONS} connections that never ask"));
+    assert!(each < 4096, "{each} bytes for each connection that never asks");
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_testkit::{Client, Exchange, Gateway, GatewayBuilder, Origin, PATIENCE};
 
-use crate::helpers::{answer, stats_when};
+use crate::helpers::{answer, figure, stats_when};
 
 const RELOADS: usize = 50;
 
@@ -191,9 +191,9 @@ fn reloads_under_load(builder: impl FnOnce(GatewayBuilder) -> GatewayBuilder) {
     let at = |share: usize| latencies[(latencies.len() - 1) * share / 100];
     let (median, nearly_all, most) = (at(50), at(90), at(100));
     let served = served.load(Ordering::Relaxed);
-    println!(
+    figure(&format!(
         "reload: visible after {median:?} (median), {nearly_all:?} (p90), {most:?} (most), {served} requests meanwhile"
-    );
+    ));
     let metrics = gateway.metrics();
     assert_eq!(metrics.get("tollgate_config_reload_failures_total"), Some(rejected));
     assert_eq!(metrics.get("tollgate_config_reloads_total"), Some((RELOADS - RELOADS / 2) as u64));

@@ -172,3 +172,16 @@ routes:
     assert_eq!(ended.code, Some(1), "never silence");
     assert!(!ended.stderr.contains("did you mean"), "they are no slips: {}", ended.stderr);
 }
+
+#[test]
+fn workers_by_the_environment_are_checked() {
+    let place = Workplace::new();
+    place.file("tollgate.yaml", sound(&local(), ""));
+    for workers in ["0", "many", "-1", "1025", "1.5", ""] {
+        let ran = place.run(&["run"], &[("TOLLGATE_WORKERS", workers)]);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        for part in ["TOLLGATE_WORKERS", &format!("`{workers}`"), "from 1 to 1024"] {
+            assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+        }
+    }
+}

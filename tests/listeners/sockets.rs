@@ -194,3 +194,43 @@ fn a_connection_that_never_asks_is_closed_silently() {
     assert_eq!(client.closes(), Ok(()));
     assert!(client.received().is_empty());
 }
+
+/// A body of which nothing comes any more is a 408, and the service learns that it is not whole.
+#[test]
+fn a_body_that_stops_is_answered_408() {
+    let origin = Origin::ok();
+    let yaml = with_second("127.0.0.1:0", "", ALL)
+        .replace("address: \"{listen}\"", "address: \"{listen}\", limits: { body_timeout: 300ms }");
+    let gateway = Gateway::start(&yaml, &[&origin]);
+    for body in ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        let mut client = gateway.connect();
+        client.send(format!("POST / HTTP/1.1\r\nHost: a.test\r\n{body}"));
+        assert_eq!(client.response("POST").expect("an answer").status, 408, "{body}");
+        assert_eq!(client.closes(), Ok(()), "{body}");
+    }
+    assert!(origin.requests().iter().all(|request| !request.body.is_complete()), "half a body never counts for whole");
+}
+
+/// The bound is the listener's, not each worker's.
+#[test]
+fn the_limit_of_connections_holds_over_all_workers() {
+    let origin = Origin::ok();
+    let yaml = with_second("127.0.0.1:0", "", ALL)
+        .replace("workers: 1", "workers: 4")
+        .replace("address: \"{listen}\"", "address: \"{listen}\", limits: { max_connections: 1 }");
+    let gateway = Gateway::start(&yaml, &[&origin]);
+    // Until every worker waits for connections, which it tells nobody.
+    std::thread::sleep(Duration::from_millis(100));
+    let mut clients: Vec<Client> = (0..24).map(|_| gateway.connect()).collect();
+    for client in &mut clients {
+        // Those that wait in the backlog are not read from, but their sockets take it.
+        client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        client.patience(Duration::from_millis(2));
+    }
+    let mut served = 0;
+    // Waiting is an absence, which only time shows.
+    for _ in 0..10 {
+        served += clients.iter_mut().filter_map(|client| client.response("GET").ok()).count();
+    }
+    assert_eq!(served, 1, "{served} of {} connections were served at a time", clients.len());
+}

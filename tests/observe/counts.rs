@@ -110,17 +110,7 @@ fn r121_counts_are_exact_by_route_target_class_and_kind() {
     ] {
         assert_eq!(metrics.get(&format!("tollgate_rejects_total{{kind=\"{kind}\"}}")), Some(count), "{kind}");
     }
-    let mut by_target = [0; 6];
-    for origin in &origins[..2] {
-        let count = |class: &str| {
-            let labels = format!("service=\"orders\",target=\"{}\",status=\"{class}\"", origin.address());
-            metrics.get(&format!("tollgate_target_requests_total{{{labels}}}")).expect("each class is there")
-        };
-        let counts = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].map(count);
-        assert_eq!(counts.iter().sum::<u64>(), origin.requests().len() as u64, "what the target saw");
-        by_target.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-    }
-    assert_eq!(by_target, [0, 0, 7, 3, 5, 2]);
+    targets_agree(&origins[..2], &metrics);
     let duration = "tollgate_request_duration_seconds";
     assert_eq!(metrics.get(&format!("{duration}_count{{route=\"orders\"}}")), Some(17));
     assert_eq!(
@@ -132,6 +122,21 @@ fn r121_counts_are_exact_by_route_target_class_and_kind() {
     assert_eq!(metrics.get("tollgate_panics_total"), Some(0));
     let stats = admin_json(&gateway, "/stats");
     agrees(&stats, &metrics);
+}
+
+/// The counts of the targets of `orders` are what these saw, and what was sent in all.
+fn targets_agree(origins: &[Origin], metrics: &Metrics) {
+    let mut by_target = [0; 6];
+    for origin in origins {
+        let count = |class: &str| {
+            let labels = format!("service=\"orders\",target=\"{}\",status=\"{class}\"", origin.address());
+            metrics.get(&format!("tollgate_target_requests_total{{{labels}}}")).expect("each class is there")
+        };
+        let counts = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].map(count);
+        assert_eq!(counts.iter().sum::<u64>(), origin.requests().len() as u64, "what the target saw");
+        by_target.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    assert_eq!(by_target, [0, 0, 7, 3, 5, 2]);
 }
 
 /// `/stats` tells the same as `/metrics`.

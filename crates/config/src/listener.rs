@@ -10,8 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 use tollgate_core::document::{Cidr, Duration, Size};
 
-/// An address that clients connect to. HTTP/1.1, HTTP/2 without TLS by prior knowledge, and the upgrade to WebSocket
-/// are always spoken.
+/// An address that clients connect to. HTTP/1.1, HTTP/1.0 and the upgrade to WebSocket are always spoken.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
@@ -51,7 +50,7 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long no byte of a body may come; then 408. Default: 30s. 0: no limit.
     pub body_timeout: Duration,
-    /// Bytes of all header lines of a request; past it 431. Default: 32KiB, at most 1MiB.
+    /// Bytes of the head of a request, request line included; past it 431. Default: 32KiB, at most 1MiB.
     pub max_header_bytes: Size,
     /// Header lines of a request; past it 431. Default: 100.
     pub max_headers: u32,
@@ -96,7 +95,9 @@ impl FromStr for Protocol {
     fn from_str(text: &str) -> Result<Self, ProtocolError> {
         match text {
             "http" => Ok(Self::Http),
-            "tcp" | "tls-passthrough" => Err(ProtocolError::NotBuilt(text.to_owned())),
+            "tcp" | "tls-passthrough" | "https" | "h2c" | "grpc" | "grpcs" => {
+                Err(ProtocolError::NotBuilt(text.to_owned()))
+            }
             _ => Err(ProtocolError::Unknown(text.to_owned())),
         }
     }

@@ -20,6 +20,8 @@ pub struct Source {
 pub struct Loaded {
     /// The configuration, if there is no error among the problems.
     pub config: Option<Config>,
+    /// What could be read of it, broken parts left out, if there are errors: enough to look for more.
+    pub partial: Option<Config>,
     /// The values as written, with their places. Empty if the text could not be read.
     pub tree: Node,
     /// Everything that is wrong, in the order of the file.
@@ -39,7 +41,7 @@ impl Loaded {
     pub fn add_problems(&mut self, problems: impl IntoIterator<Item = Problem>) {
         self.problems.extend(problems);
         if self.has_errors() {
-            self.config = None;
+            self.partial = self.config.take().or_else(|| self.partial.take());
         }
         in_order(&mut self.problems);
     }
@@ -89,12 +91,12 @@ pub fn parse_with(text: &str, file_name: &str, directory: &Path, variable: &dyn 
         problems.extend(more);
     }
     in_order(&mut problems);
-    let config = config.filter(|_| !problems.iter().any(Problem::is_error));
-    Loaded { config, tree, problems, sources: vec![source] }
+    let (config, partial) = if problems.iter().any(Problem::is_error) { (None, config) } else { (config, None) };
+    Loaded { config, partial, tree, problems, sources: vec![source] }
 }
 
 fn failed(problem: Problem, source: Source) -> Loaded {
-    Loaded { config: None, tree: Node::new(Value::Null), problems: vec![problem], sources: vec![source] }
+    Loaded { config: None, partial: None, tree: Node::new(Value::Null), problems: vec![problem], sources: vec![source] }
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Loaded {

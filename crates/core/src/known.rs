@@ -70,7 +70,13 @@ impl Known {
         let candidates: &[Candidate] = match name.len() {
             8 => const { &[Candidate::new(b"location", Self::Location), Candidate::new(b"x-tenant", Self::Identity)] },
             9 => {
-                const { &[Candidate::new(b"x-user-id", Self::Identity), Candidate::new(b"forwarded", Self::Forwarded)] }
+                const {
+                    &[
+                        Candidate::new(b"x-user-id", Self::Identity),
+                        Candidate::new(b"forwarded", Self::Forwarded),
+                        Candidate::new(b"x-real-ip", Self::XForwarded),
+                    ]
+                }
             }
             10 => {
                 const {

@@ -26,19 +26,24 @@ const REST: Duration = Duration::from_millis(10);
 /// Binds a listener's address once for each of `workers`.
 ///
 /// # Errors
-/// If the address is in use, also by another instance that would share the port, or cannot be bound.
-pub fn bind(address: &Address, workers: usize) -> io::Result<Vec<ListenSocket>> {
+/// If the address is in use, also by another instance that would share the port, or cannot be bound. `own` are the
+/// addresses that this gateway listens on already.
+pub fn bind(address: &Address, workers: usize, own: &[&Address]) -> io::Result<Vec<ListenSocket>> {
     match address {
-        Address::Tcp(address) => bind_tcp(*address, workers),
+        Address::Tcp(address) => {
+            // With SO_REUSEPORT a second gateway would silently share the port; without it, on this trial, it fails. So
+            // would a wider or narrower address on a port of our own.
+            let same_port = |own: &&Address| matches!(own, Address::Tcp(own) if own.port() == address.port());
+            if !own.iter().any(same_port) {
+                tcp_socket(*address, false)?.bind(&SockAddr::from(*address))?;
+            }
+            bind_tcp(*address, workers)
+        }
         Address::Unix(path) => bind_unix(path, workers),
     }
 }
 
 fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<Vec<ListenSocket>> {
-    // With SO_REUSEPORT a second gateway would silently share the port; without it, on this trial, it fails.
-    let trial = tcp_socket(address, false)?;
-    trial.bind(&SockAddr::from(address))?;
-    drop(trial);
     let mut address = address;
     let mut sockets = Vec::new();
     for _ in 0..workers {
@@ -147,7 +152,7 @@ async fn accept_tcp(worker: Rc<Worker>, listener: Rc<RefCell<Arc<Listener>>>, so
             Ok((stream, peer)) => {
                 // Only a socket that is gone already refuses this, and then the first read says so.
                 let _ = stream.set_nodelay(true);
-                start(&worker, &listener, Stream::Tcp(stream), Some(peer));
+                start(&worker, &listener, Stream::Tcp(stream), Some(peer)).await;
             }
             Err(error) => rest(&error).await,
         }
@@ -158,7 +163,7 @@ async fn accept_unix(worker: Rc<Worker>, listener: Rc<RefCell<Arc<Listener>>>, s
     loop {
         wait_for_room(&listener).await;
         match socket.accept().await {
-            Ok((stream, _)) => start(&worker, &listener, Stream::Unix(stream), None),
+            Ok((stream, _)) => start(&worker, &listener, Stream::Unix(stream), None).await,
             Err(error) => rest(&error).await,
         }
     }
@@ -188,9 +193,15 @@ async fn rest(error: &io::Error) {
     }
 }
 
-fn start(worker: &Rc<Worker>, listener: &RefCell<Arc<Listener>>, stream: Stream, peer: Option<SocketAddr>) {
-    let listener = listener.borrow().clone();
-    let guard = Open::new(worker, &listener);
+async fn start(worker: &Rc<Worker>, listener: &RefCell<Arc<Listener>>, stream: Stream, peer: Option<SocketAddr>) {
+    // Another worker may have taken the last place meanwhile; then this connection waits for the next, unserved.
+    let (listener, guard) = loop {
+        let current = listener.borrow().clone();
+        match Open::new(worker, &current) {
+            Some(guard) => break (current, guard),
+            None => tokio::time::sleep(REST).await,
+        }
+    };
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _guard = guard;
@@ -205,14 +216,18 @@ struct Open {
 }
 
 impl Open {
-    fn new(worker: &Rc<Worker>, listener: &Listener) -> Self {
-        listener.open.fetch_add(1, Ordering::Relaxed);
+    /// Takes one of the listener's places, if there is one.
+    fn new(worker: &Rc<Worker>, listener: &Listener) -> Option<Self> {
+        let max = listener.limits.max_connections;
+        let taken =
+            listener.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < max).then_some(open + 1));
+        taken.ok()?;
         worker.connections.set(worker.connections.get() + 1);
         worker.count(|count| {
             count.connections_accepted.add(1);
             count.connections_open.add(1);
         });
-        Self { worker: worker.clone(), open: listener.open.clone() }
+        Some(Self { worker: worker.clone(), open: listener.open.clone() })
     }
 }
 

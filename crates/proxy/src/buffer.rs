@@ -11,12 +11,16 @@ pub(crate) const SMALL: usize = 16 * 1024;
 pub(crate) const LARGE: usize = 64 * 1024;
 
 const KEPT_SMALL: usize = 128;
-const KEPT_LARGE: usize = 8;
+/// Large ones that a worker has at most: whoever comes later reads in small steps. Clients that read slowly could
+/// otherwise make it hold one each.
+const MAX_LARGE: usize = 16;
 
 #[derive(Default)]
 struct Spare {
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
+    /// Large ones in use.
+    large_in_use: usize,
 }
 
 thread_local! {
@@ -28,8 +32,17 @@ pub(crate) fn take() -> Vec<u8> {
     SPARE.with(|spare| spare.borrow_mut().small.pop()).unwrap_or_else(|| Vec::with_capacity(SMALL))
 }
 
+/// A large vector, or a small one if the worker has too many large ones.
 fn take_large() -> Vec<u8> {
-    SPARE.with(|spare| spare.borrow_mut().large.pop()).unwrap_or_else(|| Vec::with_capacity(LARGE))
+    let large = SPARE.with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.large_in_use >= MAX_LARGE {
+            return None;
+        }
+        spare.large_in_use += 1;
+        Some(spare.large.pop().unwrap_or_else(|| Vec::with_capacity(LARGE)))
+    });
+    large.unwrap_or_else(take)
 }
 
 /// Gives a vector back to the worker.
@@ -39,7 +52,10 @@ pub(crate) fn give(mut bytes: Vec<u8>) {
         let mut spare = spare.borrow_mut();
         match bytes.capacity() {
             SMALL if spare.small.len() < KEPT_SMALL => spare.small.push(bytes),
-            LARGE if spare.large.len() < KEPT_LARGE => spare.large.push(bytes),
+            LARGE => {
+                spare.large_in_use = spare.large_in_use.saturating_sub(1);
+                spare.large.push(bytes);
+            }
             _ => {}
         }
     });

@@ -49,7 +49,10 @@ fn fresh(request: &Request, client: &Client) -> Forwarding {
     if !host.is_empty() {
         fields.push(("X-Forwarded-Host", host));
     }
-    fields.push(("X-Forwarded-Port", port.as_bytes()));
+    // A unix socket has none.
+    if client.info.port != 0 {
+        fields.push(("X-Forwarded-Port", port.as_bytes()));
+    }
     fields.push(("Forwarded", &forwarded));
     fields.push(("Via", via_entry(request.version)));
     Forwarding { authority: request.authority().into(), version: Some(request.version), lines: Lines::new(&fields) }

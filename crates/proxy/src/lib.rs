@@ -7,17 +7,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod accept;
-pub(crate) mod forward;
-#[doc(hidden)]
-pub mod fuzzing;
 pub(crate) mod http1;
-pub mod log;
 #[allow(clippy::indexing_slicing, reason = "tables of 256, indexed by bytes")]
 pub mod normalize;
-pub(crate) mod record;
+pub(crate) mod forward;
 pub mod route;
 pub(crate) mod run;
 pub mod service;
+pub(crate) mod record;
+pub mod log;
 
 pub mod snapshot;
 pub mod worker;
@@ -25,3 +23,6 @@ pub mod worker;
 pub(crate) mod buffer;
 pub(crate) mod stream;
 pub(crate) mod timer;
+
+#[doc(hidden)]
+pub mod fuzzing;

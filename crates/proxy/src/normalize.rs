@@ -302,10 +302,19 @@ pub(crate) fn hex(digit: u8) -> Option<u8> {
 /// # Errors
 /// The first byte that no query may hold.
 pub fn query(raw: &[u8]) -> Result<&str, QueryError> {
+    check_query(raw)?;
+    std::str::from_utf8(raw).map_err(|error| QueryError(raw.get(error.valid_up_to()).copied().unwrap_or(0)))
+}
+
+/// [`query`] where only the verdict is wanted.
+///
+/// # Errors
+/// The first byte that no query may hold.
+pub fn check_query(raw: &[u8]) -> Result<(), QueryError> {
     let bad = |byte: &u8| !matches!(byte, 0x21..=0x7E) || *byte == b'#';
     // The whole is folded first, which compiles to a few wide instructions; the culprit is searched only if there is one.
     if raw.iter().fold(false, |any, byte| any | bad(byte)) {
         return Err(QueryError(raw.iter().copied().find(|byte| bad(byte)).unwrap_or(0)));
     }
-    std::str::from_utf8(raw).map_err(|error| QueryError(raw.get(error.valid_up_to()).copied().unwrap_or(0)))
+    Ok(())
 }

@@ -43,13 +43,18 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(crate) fn start(worker: &'a Worker, route: &'a Route, request: &Request, started: Instant) -> Self {
+    pub(crate) fn start(
+        worker: &'a Worker,
+        snapshot: &Snapshot,
+        route: &'a Route,
+        request: &Request,
+        started: Instant,
+    ) -> Self {
         let shard = route.series.shard(worker.index);
         if let Some(shard) = shard {
             shard.in_flight.add(1);
         }
-        let view = worker.view();
-        let notes = is_logged(&view.snapshot).then(|| {
+        let notes = is_logged(snapshot).then(|| {
             Box::new(LogNotes {
                 method: request.method.clone(),
                 version: request.version,
@@ -61,7 +66,7 @@ impl<'a> Record<'a> {
         Self { worker, shard, started, notes, done: false }
     }
 
-    pub(crate) fn finish(mut self, snapshot: &Snapshot, cx: &Context<'_>, sent: &Sent) {
+    pub(crate) fn finish(mut self, cx: &Context<'_>, sent: &Sent) {
         let elapsed = self.started.elapsed();
         self.done = true;
         if let Some(shard) = self.shard {
@@ -72,7 +77,7 @@ impl<'a> Record<'a> {
         if let Some(reject) = &cx.rejected {
             count_reject(self.worker, reject);
         }
-        let (Some(notes), Some(_)) = (self.notes.take(), &snapshot.access_log) else { return };
+        let Some(notes) = self.notes.take() else { return };
         let rejected = cx.rejected.as_deref();
         let line = Line {
             time: log::timestamp(elapsed),
@@ -99,7 +104,8 @@ impl<'a> Record<'a> {
             cause: rejected.map(Reject::causes).unwrap_or_default(),
             user_agent: &notes.user_agent,
         };
-        write(self.worker, snapshot, &line);
+        // The log may have moved while the request ran.
+        write(self.worker, &self.worker.view().snapshot, &line);
     }
 }
 

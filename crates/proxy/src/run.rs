@@ -32,7 +32,7 @@ pub(crate) async fn run(
     let view = worker.view();
     let way = find(&view.snapshot, &request, client.listener.id);
     let route = way.route;
-    let record = Record::start(worker, route, &request, started);
+    let record = Record::start(worker, &view.snapshot, route, &request, started);
     let mut cx = Context::new(&client.info, &route.info, started);
     cx.captures = way.captures;
     forward::apply(&mut cx, &mut request, client);
@@ -40,7 +40,7 @@ pub(crate) async fn run(
     let mut response = route.chain.run(&mut cx, request, &end).await;
     let sent = relay::answer(worker, client, &mut response, exchange).await;
     drop(response);
-    record.finish(&view.snapshot, &cx, &sent);
+    record.finish(&cx, &sent);
     sent
 }
 

@@ -84,7 +84,7 @@ impl std::fmt::Display for Address {
 /// A listener, compiled. A connection keeps the one it was accepted with.
 #[derive(Debug)]
 pub struct Listener {
-    /// Stays the same for a name over all reloads.
+    /// Stays the same for an address over all reloads.
     pub id: u16,
     /// Its name.
     pub name: Arc<str>,

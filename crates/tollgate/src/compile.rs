@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Instant;
 
 use tollgate_config as written;
@@ -40,7 +40,12 @@ pub(crate) fn load(path: &std::path::Path, metrics: &Metrics, before: &Before) -
 /// [`load`] for a config that was read already.
 pub(crate) fn finish(mut loaded: Loaded, metrics: &Metrics, before: &Before) -> (Loaded, Option<Compiled>) {
     let Some(config) = &loaded.config else {
-        // What stands in the file may be wrong in plugins as well; the decoded part is gone, so only that is reported.
+        // It cannot run, but all that is wrong with its plugins is told as well.
+        let mut problems = loaded.partial.as_ref().map(plugin_problems).unwrap_or_default();
+        // A use of a plugin that could not even be read was complained about.
+        let said = |problem: &Problem| loaded.problems.iter().any(|other| problem.is_within(&other.path));
+        problems.retain(|problem| !said(problem));
+        loaded.add_problems(problems);
         return (loaded, None);
     };
     match compile(config, metrics, before) {
@@ -101,6 +106,15 @@ pub(crate) fn compile(config: &Config, metrics: &Metrics, before: &Before) -> Re
     };
     let snapshot = Snapshot { router, routes, unrouted, services, access_log: None };
     Ok(Compiled { snapshot, listeners })
+}
+
+/// What is wrong with the plugins of all scopes.
+fn plugin_problems(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let scopes = config.services.iter().map(|service| &service.plugins);
+    let scopes = scopes.chain(config.routes.iter().map(|route| &route.plugins)).chain([&config.plugins]);
+    scopes.for_each(|plugins| drop(scope(plugins, &mut problems)));
+    problems
 }
 
 /// Compiles the plugins of each scope once.
@@ -166,17 +180,10 @@ fn scope(uses: &[PluginUse], problems: &mut Vec<Problem>) -> Vec<Placed> {
     let mut placed: Vec<Placed> = Vec::new();
     for plugin in uses {
         match tollgate_plugins::lookup(&plugin.name) {
-            Lookup::Built(entry, order) => {
-                if placed.iter().any(|(other, _)| *other == order) {
-                    let message = format!("the plugin `{}` stands in this list twice", *plugin.name);
-                    problems.push(plugin.problem(message).with_help("keep one of them"));
-                    continue;
-                }
-                match (entry.compile)(&plugin.config) {
-                    Ok(link) => placed.push((order, link)),
-                    Err(errors) => problems.extend(errors),
-                }
-            }
+            Lookup::Built(entry, order) => match (entry.compile)(&plugin.config) {
+                Ok(link) => placed.push((order, link)),
+                Err(errors) => problems.extend(errors),
+            },
             Lookup::NotBuilt(_) => problems.push(plugin.not_built()),
             Lookup::Unknown { .. } => {
                 let names = PLUGINS.iter().map(|entry| entry.name);
@@ -188,7 +195,8 @@ fn scope(uses: &[PluginUse], problems: &mut Vec<Problem>) -> Vec<Placed> {
 }
 
 fn listeners(config: &Config, before: &Before) -> Vec<Arc<Listener>> {
-    let mut taken: Vec<u16> = before.listeners.iter().map(|listener| listener.id).collect();
+    // An id is never given twice: connections of a listener that went may still run.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let mut compiled = Vec::new();
     for listener in &config.listeners {
         let address = match &listener.address {
@@ -197,8 +205,7 @@ fn listeners(config: &Config, before: &Before) -> Vec<Arc<Listener>> {
         };
         // A listener is its address: a socket goes on under another name.
         let old = before.listeners.iter().find(|old| old.address == address);
-        let id = old.map_or_else(|| (0..u16::MAX).find(|id| !taken.contains(id)).unwrap_or(u16::MAX), |old| old.id);
-        taken.push(id);
+        let id = old.map_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed), |old| old.id);
         compiled.push(Arc::new(Listener {
             id,
             name: Arc::from(&*listener.name),

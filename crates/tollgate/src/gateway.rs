@@ -1,7 +1,7 @@
 //! The running gateway: workers, listeners and the config they serve; and how one config takes the other's place.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -16,7 +16,7 @@ use tollgate_core::document::{Node, Value, masked_json};
 use tollgate_core::metrics::Metrics;
 use tollgate_proxy::accept;
 use tollgate_proxy::log::LogSink;
-use tollgate_proxy::snapshot::{self, Listener, Snapshot};
+use tollgate_proxy::snapshot::{self, Address, Listener, Snapshot};
 use tollgate_proxy::worker::{self, Command, ListenSocket, Shared};
 
 use crate::compile::{Before, Compiled};
@@ -66,10 +66,27 @@ struct State {
     listeners: Vec<Arc<Listener>>,
     config: serde_json::Value,
     reloads: ReloadState,
-    access_log: Option<(tollgate_config::AccessLog, AccessLog)>,
-    admin: Option<(tollgate_config::Admin, Admin)>,
+    access_log: Option<Log>,
+    admin: Option<RunningAdmin>,
     /// Snapshots that workers may still use: they are freed here, not on a worker.
     retired: Vec<Arc<Snapshot>>,
+}
+
+/// An access log, as written and as running.
+type Log = (tollgate_config::AccessLog, AccessLog);
+
+/// The admin API, as written and as running.
+struct RunningAdmin {
+    written: tollgate_config::Admin,
+    admin: Admin,
+    /// Its socket, for a successor on the same address.
+    listener: TcpListener,
+}
+
+/// What a new config does to a part of the gateway.
+enum Change<T> {
+    Keep,
+    To(Option<T>),
 }
 
 /// A config that is ready to take effect.
@@ -90,7 +107,7 @@ impl Gateway {
     ) -> Result<(Arc<Self>, Vec<WorkerThread>), ApplyError> {
         let Ready { loaded, compiled } = ready;
         let Compiled { mut snapshot, listeners } = compiled;
-        let sockets = bind_all(&listeners, count)?;
+        let sockets = bind_all(&listeners, count, &[])?;
         let access_log = open_log(loaded.config.as_ref(), &metrics)?;
         snapshot.access_log = access_log.as_ref().map(|(written, log)| sink(written, log));
         let shared = Shared::new(snapshot, metrics.clone());
@@ -115,7 +132,8 @@ impl Gateway {
             retired: Vec::new(),
         };
         let gateway = Arc::new(Self { shared, metrics, workers, state: Mutex::new(state) });
-        gateway.set_admin(loaded.config.as_ref())?;
+        let admin = gateway.prepare_admin(loaded.config.as_ref())?;
+        gateway.set_admin(admin);
         for (listener, sockets) in sockets {
             gateway.open(&listener, sockets);
         }
@@ -141,10 +159,14 @@ impl Gateway {
         let old = self.state.lock().listeners.clone();
         let is_open = |listener: &Arc<Listener>| old.iter().any(|old| old.id == listener.id);
         let (kept, fresh): (Vec<_>, Vec<_>) = listeners.iter().cloned().partition(is_open);
-        let sockets = bind_all(&fresh, self.workers.len())?;
-        self.set_admin(loaded.config.as_ref())?;
-        let log = self.set_log(loaded.config.as_ref())?;
-        snapshot.access_log = log;
+        // Whatever can fail comes first, and changes nothing.
+        let own: Vec<_> = old.iter().map(|listener| &listener.address).collect();
+        let sockets = bind_all(&fresh, self.workers.len(), &own)?;
+        let admin = self.prepare_admin(loaded.config.as_ref())?;
+        let access_log = self.prepare_log(loaded.config.as_ref())?;
+        self.set_log(access_log);
+        self.set_admin(admin);
+        snapshot.access_log = self.state.lock().access_log.as_ref().map(|(written, log)| sink(written, log));
         self.forget_unused(&snapshot);
         let before = self.shared.current();
         self.shared.publish(snapshot);
@@ -195,8 +217,8 @@ impl Gateway {
             // Lines that cannot be written in time are lost; they were counted as taken, and the process ends.
             let _ = log.shutdown(within);
         }
-        if let Some((_, admin)) = state.admin.take() {
-            admin.shutdown(within);
+        if let Some(running) = state.admin.take() {
+            running.admin.shutdown(within);
         }
     }
 
@@ -207,7 +229,7 @@ impl Gateway {
 
     /// Where the admin API listens.
     pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
-        self.state.lock().admin.as_ref().map(|(_, admin)| admin.address())
+        self.state.lock().admin.as_ref().map(|running| running.admin.address())
     }
 
     fn tell(&self, command: impl Fn() -> Command) {
@@ -235,53 +257,64 @@ impl Gateway {
         self.metrics.retain(|name| routes.contains(name), |service, target| targets.contains(&(service, target)));
     }
 
-    fn set_log(&self, config: Option<&Config>) -> Result<Option<snapshot::AccessLog>, ApplyError> {
-        let wanted = config.and_then(|config| config.access_log.clone());
-        let mut state = self.state.lock();
-        if state.access_log.as_ref().map(|(written, _)| written) != wanted.as_ref() {
-            let fresh = open_log(config, &self.metrics)?;
-            state.access_log = fresh;
+    /// Opens the access log that the config wants, if it is another than the running one.
+    fn prepare_log(&self, config: Option<&Config>) -> Result<Change<Log>, ApplyError> {
+        let wanted = config.and_then(|config| config.access_log.as_ref());
+        if self.state.lock().access_log.as_ref().map(|(written, _)| written) == wanted {
+            return Ok(Change::Keep);
         }
-        Ok(state.access_log.as_ref().map(|(written, log)| sink(written, log)))
+        Ok(Change::To(open_log(config, &self.metrics)?))
     }
 
-    /// Starts, moves or ends the admin API as the config says.
-    fn set_admin(self: &Arc<Self>, config: Option<&Config>) -> Result<(), ApplyError> {
-        let wanted = config.and_then(|config| config.admin.as_ref()).map(|admin| admin.value.clone());
-        let running = {
-            let mut state = self.state.lock();
-            if state.admin.as_ref().map(|(written, _)| written) == wanted.as_ref() {
-                return Ok(());
-            }
-            let moves = |(written, _): &mut (tollgate_config::Admin, Admin)| {
-                wanted.as_ref().is_none_or(|wanted| wanted.address == written.address)
-            };
-            // The old one must let go of an address that the new one needs.
-            state.admin.take_if(moves)
-        };
-        if let Some((_, admin)) = running {
-            admin.shutdown(Duration::from_secs(1));
+    fn set_log(&self, change: Change<Log>) {
+        if let Change::To(log) = change {
+            // The old writer ends by itself once it has written what it took.
+            self.state.lock().access_log = log;
         }
-        let started = wanted.map(|wanted| self.start_admin(wanted)).transpose()?;
-        self.state.lock().admin = started;
-        Ok(())
+    }
+
+    /// Starts the admin API that the config wants, if it is another than the running one.
+    fn prepare_admin(self: &Arc<Self>, config: Option<&Config>) -> Result<Change<RunningAdmin>, ApplyError> {
+        let wanted = config.and_then(|config| config.admin.as_ref()).map(|admin| admin.value.clone());
+        let held = {
+            let state = self.state.lock();
+            if state.admin.as_ref().map(|running| &running.written) == wanted.as_ref() {
+                return Ok(Change::Keep);
+            }
+            // On the same address the new one takes the socket over: it need not be bound again.
+            let same =
+                |running: &&RunningAdmin| wanted.as_ref().is_some_and(|new| new.address == running.written.address);
+            state.admin.as_ref().filter(same).and_then(|running| running.listener.try_clone().ok())
+        };
+        Ok(Change::To(wanted.map(|wanted| self.start_admin(wanted, held)).transpose()?))
+    }
+
+    fn set_admin(&self, change: Change<RunningAdmin>) {
+        if let Change::To(admin) = change {
+            let old = std::mem::replace(&mut self.state.lock().admin, admin);
+            if let Some(old) = old {
+                old.admin.shutdown(Duration::from_secs(1));
+            }
+        }
     }
 
     fn start_admin(
         self: &Arc<Self>,
-        wanted: tollgate_config::Admin,
-    ) -> Result<(tollgate_config::Admin, Admin), ApplyError> {
+        written: tollgate_config::Admin,
+        held: Option<TcpListener>,
+    ) -> Result<RunningAdmin, ApplyError> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| ApplyError::Admin {
-            address: wanted.address.to_string(),
+            address: written.address.to_string(),
             source,
         };
-        let tollgate_config::ListenAddress::Tcp(address) = &wanted.address else {
+        let tollgate_config::ListenAddress::Tcp(address) = &written.address else {
             return Err(failed("it is served over TCP only".into()));
         };
-        let listener = std::net::TcpListener::bind(address).map_err(|error| failed(error.into()))?;
-        let token = wanted.token.as_ref().map(|token| token.expose().to_owned());
-        let admin = admin::start(listener, token, self.clone()).map_err(|error| failed(error.into()))?;
-        Ok((wanted, admin))
+        let listener = held.map_or_else(|| TcpListener::bind(address), Ok).map_err(|error| failed(error.into()))?;
+        let serving = listener.try_clone().map_err(|error| failed(error.into()))?;
+        let token = written.token.as_ref().map(|token| token.expose().to_owned());
+        let admin = admin::start(serving, token, self.clone()).map_err(|error| failed(error.into()))?;
+        Ok(RunningAdmin { written, admin, listener })
     }
 }
 
@@ -320,10 +353,7 @@ fn sink(written: &tollgate_config::AccessLog, log: &AccessLog) -> snapshot::Acce
     snapshot::AccessLog { sink: Arc::new(Sink(log.sender())), sample: written.sample }
 }
 
-fn open_log(
-    config: Option<&Config>,
-    metrics: &Arc<Metrics>,
-) -> Result<Option<(tollgate_config::AccessLog, AccessLog)>, ApplyError> {
+fn open_log(config: Option<&Config>, metrics: &Arc<Metrics>) -> Result<Option<Log>, ApplyError> {
     let Some(written) = config.and_then(|config| config.access_log.clone()) else { return Ok(None) };
     let destination = match &written.path {
         tollgate_config::LogTarget::Stdout => Destination::Stdout,
@@ -343,13 +373,10 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
-fn bind_all(
-    listeners: &[Arc<Listener>],
-    workers: usize,
-) -> Result<Vec<Bound>, ApplyError> {
+fn bind_all(listeners: &[Arc<Listener>], workers: usize, own: &[&Address]) -> Result<Vec<Bound>, ApplyError> {
     listeners
         .iter()
-        .map(|listener| match accept::bind(&listener.address, workers) {
+        .map(|listener| match accept::bind(&listener.address, workers, own) {
             Ok(sockets) => Ok((listener.clone(), sockets)),
             Err(source) => Err(ApplyError::Bind { address: listener.address.to_string(), source }),
         })

@@ -29,6 +29,8 @@ use crate::worker::Worker;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum After {
     KeepAlive,
+    /// There was none after all.
+    Nothing,
     Close,
 }
 
@@ -47,10 +49,11 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Lis
                 return;
             }
         }
-        if Box::pin(serve_burst(worker, &client)).await == After::Close {
-            return;
+        match Box::pin(serve_burst(worker, &client)).await {
+            After::Close => return,
+            After::KeepAlive => patience = client.listener.limits.idle_timeout,
+            After::Nothing => {}
         }
-        patience = client.listener.limits.idle_timeout;
     }
 }
 
@@ -58,18 +61,28 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Lis
 async fn serve_burst(worker: &Rc<Worker>, client: &Rc<Client>) -> After {
     loop {
         let after = match read_head(client).await {
-            Ok(Some(head)) => serve_request(worker, client, head).await,
-            Ok(None) => After::Close,
+            Ok(Came::Head(head)) => serve_request(worker, client, head).await,
+            Ok(Came::Nothing) => After::Nothing,
+            Ok(Came::End) => After::Close,
             Err(reject) => Box::pin(refuse(worker, client, reject, client.asks_for_head())).await,
         };
-        if after == After::Close || !client.has_pending() {
+        if after != After::KeepAlive || !client.has_pending() {
             return after;
         }
     }
 }
 
-/// Reads the head of a request; `None` if the client left or stayed silent.
-async fn read_head(client: &Client) -> Result<Option<Head>, Reject> {
+/// What came of reading a head.
+enum Came {
+    Head(Head),
+    /// Not a byte: the socket was readable by mistake, as new ones are taken to be.
+    Nothing,
+    /// The client left.
+    End,
+}
+
+/// Reads the head of a request.
+async fn read_head(client: &Client) -> Result<Came, Reject> {
     let limits = &client.listener.limits;
     let head_limits =
         HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers, uri: limits.max_uri_bytes };
@@ -83,19 +96,18 @@ async fn read_head(client: &Client) -> Result<Option<Head>, Reject> {
             if !bytes.is_empty() && worth_parsing {
                 match request::parse(bytes, &head_limits, client.info.peer_trusted) {
                     Ok(None) => {}
-                    done => return Poll::Ready(done),
+                    Ok(Some(head)) => return Poll::Ready(Ok(Came::Head(head))),
+                    Err(reject) => return Poll::Ready(Err(reject)),
                 }
             }
             seen = bytes.len();
             match client.stream.borrow_mut().poll_fill(cx, buffer.room(false)) {
                 Poll::Ready(Ok(n)) if n > 0 => {}
-                Poll::Ready(_) => return Poll::Ready(Ok(None)),
+                Poll::Ready(_) => return Poll::Ready(Ok(Came::End)),
+                Poll::Pending if buffer.is_empty() => return Poll::Ready(Ok(Came::Nothing)),
                 Poll::Pending if client.deadline.overdue(Wait::ClientRead, limits.header_timeout, cx) => {
-                    return Poll::Ready(if buffer.is_empty() {
-                        Ok(None)
-                    } else {
-                        Err(Reject::new(Kind::RequestTimeout, "The head of the request took too long."))
-                    });
+                    let detail = "The head of the request took too long.";
+                    return Poll::Ready(Err(Reject::new(Kind::RequestTimeout, detail)));
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -103,7 +115,7 @@ async fn read_head(client: &Client) -> Result<Option<Head>, Reject> {
     })
     .await;
     client.deadline.done(Wait::ClientRead);
-    if let Ok(Some(head)) = &outcome {
+    if let Ok(Came::Head(head)) = &outcome {
         buffer.consume(head.length);
     }
     client.put_pending(buffer);

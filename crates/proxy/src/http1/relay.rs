@@ -86,9 +86,18 @@ impl Relay<'_> {
                 _ => return Poll::Ready(false),
             }
         }
-        self.out.clear();
+        // A body that goes straight through, or is long in coming, needs no vector meanwhile.
         self.written = 0;
+        buffer::give(std::mem::take(&mut self.out));
         Poll::Ready(true)
+    }
+
+    /// Where bytes are gathered before they are sent.
+    fn gather(&mut self) -> &mut Vec<u8> {
+        if self.out.capacity() == 0 {
+            self.out = buffer::take();
+        }
+        &mut self.out
     }
 
     /// Sends the body; false if it could not be sent to its end.
@@ -114,7 +123,7 @@ impl Relay<'_> {
                     Poll::Ready(Ok(false)) => {
                         ended = true;
                         if self.coding == Coding::Chunked {
-                            write::last_chunk(&mut self.out, body.trailers().as_ref());
+                            write::last_chunk(self.gather(), body.trailers().as_ref());
                         }
                     }
                     // Cut short: what came is sent, and the missing end shows that it was not all.
@@ -148,12 +157,12 @@ impl Relay<'_> {
         let data = body.data();
         let n = data.len();
         if self.coding == Coding::Chunked {
-            write::chunk(&mut self.out, data);
+            write::chunk(self.gather(), data);
             body.consume(n);
             return Poll::Ready(true);
         }
         if self.out.len() + n <= TOGETHER {
-            self.out.extend_from_slice(data);
+            self.gather().extend_from_slice(data);
             body.consume(n);
             return Poll::Ready(true);
         }

@@ -376,7 +376,7 @@ fn set_path(target: &mut Target, written: &str) -> Result<(), Reject> {
         target.set_path(canonical.as_str());
     }
     if let Some(query) = query {
-        normalize::query(query.as_bytes())
+        normalize::check_query(query.as_bytes())
             .map_err(|error| Reject::new(Kind::BadTarget, "The query of the request is malformed.").because(error))?;
         target.set_query(Some(query));
     }

@@ -126,7 +126,8 @@ impl Exchange<'_> {
         let mut attempt = Attempt::default();
         let mut last: Option<Failed> = None;
         loop {
-            let target_index = self.pick(key, &tried);
+            // When all were tried, each may be tried once more, for as long as tries are left.
+            let target_index = self.pick(key, &tried).or_else(|| self.pick(key, &[]).filter(|_| !tried.is_empty()));
             let Some((index, target)) = target_index.and_then(|index| Some((index, self.service.targets.get(index)?)))
             else {
                 return Err(last.map_or_else(no_target, reject));
@@ -192,7 +193,10 @@ impl Exchange<'_> {
                     return Ok(head);
                 }
                 Err(Failure::Silent(_))
-                    if line.reused && upload.can_restart() && (idempotent || upload.is_untouched()) =>
+                    if line.reused
+                        && self.service.retries > 0
+                        && upload.can_restart()
+                        && (idempotent || upload.is_untouched()) =>
                 {
                     self.worker.count(|count| count.retries.add(1));
                     upload.rewind();
