@@ -199,8 +199,8 @@ fn reloads_under_load(builder: impl FnOnce(GatewayBuilder) -> GatewayBuilder) {
     assert_eq!(metrics.get("tollgate_config_reloads_total"), Some((RELOADS - RELOADS / 2) as u64));
     assert_eq!(metrics.get("tollgate_panics_total"), Some(0));
     assert!(served > 500, "{served} requests are no load");
-    // Moments in which this machine was busy with something else are not held against it.
-    assert!(median <= soon(), "visible after {median:?} (median), {nearly_all:?} (p90)");
+    // A moment in which this machine was busy with something else is not held against it.
+    assert!(nearly_all <= soon(), "visible after {nearly_all:?} (p90), {median:?} (median)");
     assert!(most <= 10 * soon(), "a new route was there after {most:?} only");
 }
 

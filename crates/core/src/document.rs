@@ -26,7 +26,7 @@ pub use located::Located;
 pub use mask::{is_secret_name, mask_userinfo, masked_json};
 pub use path::{join_index, join_key};
 pub use problem::{Kind, Problem, Related, Severity, did_you_mean};
-pub use raw::Raw;
+pub use raw::{Raw, without_substituted};
 pub use scalar::{complaint, from_str, resolve_plain};
 pub use size::Size;
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tollgate_config as written;
 use tollgate_config::{Config, Loaded, PluginUse};
-use tollgate_core::document::{Located, Problem, Raw, Span};
+use tollgate_core::document::{Located, Problem, Raw, Span, without_substituted};
 use tollgate_core::metrics::Metrics;
 use tollgate_core::plugin::Link;
 use tollgate_core::{Chain, RouteInfo};
@@ -45,16 +45,25 @@ pub(crate) fn finish(mut loaded: Loaded, metrics: &Metrics, before: &Before) -> 
         // A use of a plugin that could not even be read was complained about.
         let said = |problem: &Problem| loaded.problems.iter().any(|other| problem.is_within(&other.path));
         problems.retain(|problem| !said(problem));
-        loaded.add_problems(problems);
+        add_problems(&mut loaded, problems);
         return (loaded, None);
     };
     match compile(config, metrics, before) {
         Ok(compiled) => (loaded, Some(compiled)),
         Err(problems) => {
-            loaded.add_problems(problems);
+            add_problems(&mut loaded, problems);
             (loaded, None)
         }
     }
+}
+
+/// Adds problems, in whose texts no value from outside is shown.
+fn add_problems(loaded: &mut Loaded, mut problems: Vec<Problem>) {
+    for problem in &mut problems {
+        problem.message = without_substituted(&loaded.tree, std::mem::take(&mut problem.message));
+        problem.help = problem.help.take().map(|help| without_substituted(&loaded.tree, help));
+    }
+    loaded.add_problems(problems);
 }
 
 /// Compiles a config.

@@ -87,9 +87,15 @@ impl Raw {
     }
 }
 
-fn without_substituted(node: &Node, text: String) -> String {
+/// A text for people in which no value stands that came from `${…}`, in any of the cases that a message may give it.
+#[must_use]
+pub fn without_substituted(node: &Node, text: String) -> String {
     if let (Some(written), Some(value)) = (&node.source, node.as_str()) {
-        return if value.is_empty() { text } else { text.replace(value, &written.text) };
+        if value.is_empty() {
+            return text;
+        }
+        let cases = [value.to_owned(), value.to_ascii_uppercase(), value.to_ascii_lowercase()];
+        return cases.iter().fold(text, |text, value| text.replace(value, &written.text));
     }
     match &node.value {
         Value::Seq(items) => items.iter().fold(text, |text, item| without_substituted(item, text)),
