@@ -67,74 +67,7 @@ impl Known {
         if has_underscore(first) || has_underscore(last) || between() {
             return Self::of_disguised(name);
         }
-        let candidates: &[Candidate] = match name.len() {
-            8 => const { &[Candidate::new(b"location", Self::Location), Candidate::new(b"x-tenant", Self::Identity)] },
-            9 => {
-                const {
-                    &[
-                        Candidate::new(b"x-user-id", Self::Identity),
-                        Candidate::new(b"forwarded", Self::Forwarded),
-                        Candidate::new(b"x-real-ip", Self::XForwarded),
-                    ]
-                }
-            }
-            10 => {
-                const {
-                    &[
-                        Candidate::new(b"connection", Self::Connection),
-                        Candidate::new(b"keep-alive", Self::KeepAlive),
-                        Candidate::new(b"set-cookie", Self::SetCookie),
-                    ]
-                }
-            }
-            12 => {
-                const {
-                    &[
-                        Candidate::new(b"x-request-id", Self::RequestId),
-                        Candidate::new(b"max-forwards", Self::MaxForwards),
-                    ]
-                }
-            }
-            13 => const { &[Candidate::new(b"authorization", Self::Authorization)] },
-            14 => {
-                const {
-                    &[
-                        Candidate::new(b"content-length", Self::ContentLength),
-                        Candidate::new(b"http2-settings", Self::Http2Settings),
-                    ]
-                }
-            }
-            15 => {
-                const {
-                    &[
-                        Candidate::new(b"x-forwarded-for", Self::XForwardedFor),
-                        Candidate::new(b"x-consumer-name", Self::Identity),
-                        Candidate::new(b"x-credential-id", Self::Identity),
-                    ]
-                }
-            }
-            16 => {
-                const {
-                    &[
-                        Candidate::new(b"x-forwarded-host", Self::XForwardedHost),
-                        Candidate::new(b"x-forwarded-port", Self::XForwardedPort),
-                        Candidate::new(b"proxy-connection", Self::ProxyConnection),
-                        Candidate::new(b"content-location", Self::ContentLocation),
-                    ]
-                }
-            }
-            17 => {
-                const {
-                    &[
-                        Candidate::new(b"transfer-encoding", Self::TransferEncoding),
-                        Candidate::new(b"x-forwarded-proto", Self::XForwardedProto),
-                        Candidate::new(b"x-consumer-groups", Self::Identity),
-                    ]
-                }
-            }
-            _ => &[],
-        };
-        for candidate in candidates {
+        for candidate in Candidate::of_length(name.len()) {
             // Two words cover up to sixteen bytes.
             let rest_is_same = || name.len() <= 16 || same(name, candidate.name);
             if candidate.first == first && candidate.last == last && rest_is_same() {
@@ -199,6 +132,73 @@ impl Candidate {
             _ => (0, 0),
         };
         Self { first, last, name, known }
+    }
+
+    /// The candidates of a length.
+    #[inline]
+    const fn of_length(length: usize) -> &'static [Self] {
+        match length {
+            8 => const { &[Self::new(b"location", Known::Location), Self::new(b"x-tenant", Known::Identity)] },
+            9 => {
+                const {
+                    &[
+                        Self::new(b"x-user-id", Known::Identity),
+                        Self::new(b"forwarded", Known::Forwarded),
+                        Self::new(b"x-real-ip", Known::XForwarded),
+                    ]
+                }
+            }
+            10 => {
+                const {
+                    &[
+                        Self::new(b"connection", Known::Connection),
+                        Self::new(b"keep-alive", Known::KeepAlive),
+                        Self::new(b"set-cookie", Known::SetCookie),
+                    ]
+                }
+            }
+            12 => {
+                const { &[Self::new(b"x-request-id", Known::RequestId), Self::new(b"max-forwards", Known::MaxForwards)] }
+            }
+            13 => const { &[Self::new(b"authorization", Known::Authorization)] },
+            14 => {
+                const {
+                    &[
+                        Self::new(b"content-length", Known::ContentLength),
+                        Self::new(b"http2-settings", Known::Http2Settings),
+                    ]
+                }
+            }
+            15 => {
+                const {
+                    &[
+                        Self::new(b"x-forwarded-for", Known::XForwardedFor),
+                        Self::new(b"x-consumer-name", Known::Identity),
+                        Self::new(b"x-credential-id", Known::Identity),
+                    ]
+                }
+            }
+            16 => {
+                const {
+                    &[
+                        Self::new(b"x-forwarded-host", Known::XForwardedHost),
+                        Self::new(b"x-forwarded-port", Known::XForwardedPort),
+                        Self::new(b"proxy-connection", Known::ProxyConnection),
+                        Self::new(b"content-location", Known::ContentLocation),
+                    ]
+                }
+            }
+            17 => {
+                const {
+                    &[
+                        Self::new(b"transfer-encoding", Known::TransferEncoding),
+                        Self::new(b"x-forwarded-proto", Known::XForwardedProto),
+                        Self::new(b"x-consumer-groups", Known::Identity),
+                    ]
+                }
+            }
+            _ => &[],
+        }
     }
 }
 
