@@ -10,13 +10,13 @@ use tollgate_testkit::{Client, Gateway, Origin, PATIENCE, Stop, Workplace, free_
 
 use crate::helpers::{get, named};
 
-/// A listener at `{listen}` and another.
+/// A listener at `{listen}` and another, which is first, so that it listens once `{listen}` does.
 fn with_second(address: &str, more: &str, routes: &str) -> String {
     format!(
         "workers: 1
 listeners:
-  - {{ name: web, address: \"{{listen}}\" }}
   - {{ name: second, address: \"{address}\"{more} }}
+  - {{ name: web, address: \"{{listen}}\" }}
 services: [{{ name: origin, url: \"http://{{origin}}\" }}]
 routes: [{routes}]
 "

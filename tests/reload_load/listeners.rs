@@ -6,12 +6,12 @@ use tollgate_testkit::{Client, Gateway, Origin, PATIENCE, eventually, free_port}
 
 use crate::helpers::{get, stats_when};
 
-/// `listeners:` with the web listener and more, each of them a flow mapping, and routes.
+/// `listeners:` with some, each of them a flow mapping, then the web listener, and routes. Once that one listens, all do.
 fn yaml(listeners: &[&str], routes: &str) -> String {
-    let more: String = listeners.iter().map(|listener| format!(", {listener}")).collect();
+    let more: String = listeners.iter().map(|listener| format!("{listener}, ")).collect();
     format!(
         "workers: 2
-listeners: [{{ name: web, address: \"{{listen}}\" }}{more}]
+listeners: [{more}{{ name: web, address: \"{{listen}}\" }}]
 services: [{{ name: origin, url: \"http://{{origin}}\" }}]
 routes: [{routes}]
 admin: {{ address: \"{{admin}}\" }}

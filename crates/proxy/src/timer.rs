@@ -192,6 +192,13 @@ impl Deadline {
         false
     }
 
+    /// Has the task polled again within a second, whatever is due.
+    pub(crate) fn glance(&self) {
+        const SOON: Millis = 1000;
+        let nearest = self.at.iter().map(Cell::get).min().unwrap_or(NONE);
+        self.timers.arm(self.slot, nearest.min(self.timers.now() + SOON));
+    }
+
     /// Starts the time of `wait` now, whatever has been waited before.
     #[allow(clippy::cast_possible_truncation, reason = "2^64 ms are 584 million years")]
     pub(crate) fn start(&self, wait: Wait, limit: Duration) {
@@ -203,6 +210,11 @@ impl Deadline {
     pub(crate) fn is_over(&self, wait: Wait) -> bool {
         let at = self.cell(wait).get();
         at != NONE && at <= self.timers.now()
+    }
+
+    /// True if the time of `wait` runs.
+    pub(crate) fn is_waiting(&self, wait: Wait) -> bool {
+        self.cell(wait).get() != NONE
     }
 
     /// The wait is over: something came.

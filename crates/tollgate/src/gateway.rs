@@ -83,6 +83,9 @@ struct RunningAdmin {
     listener: TcpListener,
 }
 
+/// The admin API as written, and its socket.
+type BoundAdmin = (tollgate_config::Admin, TcpListener);
+
 /// What a new config does to a part of the gateway.
 enum Change<T> {
     Keep,
@@ -132,8 +135,8 @@ impl Gateway {
             retired: Vec::new(),
         };
         let gateway = Arc::new(Self { shared, metrics, workers, state: Mutex::new(state) });
-        let admin = gateway.prepare_admin(loaded.config.as_ref())?;
-        gateway.set_admin(admin);
+        let admin = gateway.bind_admin(loaded.config.as_ref())?;
+        gateway.set_admin(gateway.start_admin(admin)?);
         for (listener, sockets) in sockets {
             gateway.open(&listener, sockets);
         }
@@ -162,8 +165,9 @@ impl Gateway {
         // Whatever can fail comes first, and changes nothing.
         let own: Vec<_> = old.iter().map(|listener| &listener.address).collect();
         let sockets = bind_all(&fresh, self.workers.len(), &own)?;
-        let admin = self.prepare_admin(loaded.config.as_ref())?;
+        let admin = self.bind_admin(loaded.config.as_ref())?;
         let access_log = self.prepare_log(loaded.config.as_ref())?;
+        let admin = self.start_admin(admin)?;
         self.set_log(access_log);
         self.set_admin(admin);
         snapshot.access_log = self.state.lock().access_log.as_ref().map(|(written, log)| sink(written, log));
@@ -273,20 +277,42 @@ impl Gateway {
         }
     }
 
-    /// Starts the admin API that the config wants, if it is another than the running one.
-    fn prepare_admin(self: &Arc<Self>, config: Option<&Config>) -> Result<Change<RunningAdmin>, ApplyError> {
+    /// Binds the address of the admin API that the config wants, if it is another than the running one.
+    fn bind_admin(&self, config: Option<&Config>) -> Result<Change<BoundAdmin>, ApplyError> {
         let wanted = config.and_then(|config| config.admin.as_ref()).map(|admin| admin.value.clone());
-        let held = {
-            let state = self.state.lock();
-            if state.admin.as_ref().map(|running| &running.written) == wanted.as_ref() {
-                return Ok(Change::Keep);
-            }
-            // On the same address the new one takes the socket over: it need not be bound again.
-            let same =
-                |running: &&RunningAdmin| wanted.as_ref().is_some_and(|new| new.address == running.written.address);
-            state.admin.as_ref().filter(same).and_then(|running| running.listener.try_clone().ok())
+        let state = self.state.lock();
+        if state.admin.as_ref().map(|running| &running.written) == wanted.as_ref() {
+            return Ok(Change::Keep);
+        }
+        let Some(written) = wanted else { return Ok(Change::To(None)) };
+        // On the same address the new one takes the socket over: it need not be bound again.
+        let same = state.admin.as_ref().filter(|running| running.written.address == written.address);
+        let bound = match (&written.address, same) {
+            (_, Some(running)) => running.listener.try_clone(),
+            (tollgate_config::ListenAddress::Tcp(address), None) => TcpListener::bind(address),
+            (tollgate_config::ListenAddress::Unix(_), None) => Err(io::Error::other("it is served over TCP only")),
         };
-        Ok(Change::To(wanted.map(|wanted| self.start_admin(wanted, held)).transpose()?))
+        match bound {
+            Ok(listener) => Ok(Change::To(Some((written, listener)))),
+            Err(error) => Err(ApplyError::Admin { address: written.address.to_string(), source: error.into() }),
+        }
+    }
+
+    /// Starts the admin API on its bound socket.
+    fn start_admin(self: &Arc<Self>, bound: Change<BoundAdmin>) -> Result<Change<RunningAdmin>, ApplyError> {
+        let (written, listener) = match bound {
+            Change::Keep => return Ok(Change::Keep),
+            Change::To(None) => return Ok(Change::To(None)),
+            Change::To(Some(bound)) => bound,
+        };
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ApplyError::Admin {
+            address: written.address.to_string(),
+            source,
+        };
+        let serving = listener.try_clone().map_err(|error| failed(error.into()))?;
+        let token = written.token.as_ref().map(|token| token.expose().to_owned());
+        let admin = admin::start(serving, token, self.clone()).map_err(|error| failed(error.into()))?;
+        Ok(Change::To(Some(RunningAdmin { written, admin, listener })))
     }
 
     fn set_admin(&self, change: Change<RunningAdmin>) {
@@ -296,25 +322,6 @@ impl Gateway {
                 old.admin.shutdown(Duration::from_secs(1));
             }
         }
-    }
-
-    fn start_admin(
-        self: &Arc<Self>,
-        written: tollgate_config::Admin,
-        held: Option<TcpListener>,
-    ) -> Result<RunningAdmin, ApplyError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ApplyError::Admin {
-            address: written.address.to_string(),
-            source,
-        };
-        let tollgate_config::ListenAddress::Tcp(address) = &written.address else {
-            return Err(failed("it is served over TCP only".into()));
-        };
-        let listener = held.map_or_else(|| TcpListener::bind(address), Ok).map_err(|error| failed(error.into()))?;
-        let serving = listener.try_clone().map_err(|error| failed(error.into()))?;
-        let token = written.token.as_ref().map(|token| token.expose().to_owned());
-        let admin = admin::start(serving, token, self.clone()).map_err(|error| failed(error.into()))?;
-        Ok(RunningAdmin { written, admin, listener })
     }
 }
 

@@ -150,11 +150,15 @@ fn poll_time(
         Waiting::Target if sending => timeouts.idle,
         _ => timeouts.first_byte,
     };
-    if !sending && client.poll_gone(cx) {
-        return Poll::Ready(Err(Failure::ClientGone));
-    }
+    let first = !client.deadline.is_waiting(Wait::Service);
     if client.deadline.overdue(Wait::Service, limit, cx) {
         return Poll::Ready(Err(Failure::Timeout(limit)));
+    }
+    // Most answers come before it is worth looking whether the client is still there.
+    if sending || first {
+        client.deadline.glance();
+    } else if client.poll_gone(cx) {
+        return Poll::Ready(Err(Failure::ClientGone));
     }
     if client.deadline.is_over(Wait::Total) {
         return Poll::Ready(Err(Failure::Timeout(timeouts.total)));
