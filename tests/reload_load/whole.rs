@@ -111,3 +111,23 @@ fn r54_a_configuration_with_warnings_is_taken() {
     assert!(gateway.stderr().contains("no route uses the service `spare`"), "{}", gateway.stderr());
     assert_eq!(get(&gateway, "/new").status, 200);
 }
+
+/// Routes and targets that were never served are not counted either, nor do rejections pile them up.
+#[test]
+fn r121_a_rejected_configuration_leaves_no_metrics() {
+    let origin = Origin::ok();
+    let mut gateway = Gateway::start(&yaml("{admin}", "access.log", "/"), &[&origin]);
+    let before = gateway.metrics().text().lines().count();
+    for turn in 1..=3 {
+        let ghost = yaml("{admin}", "no/such/directory/access.log", "/new")
+            .replace("name: all,", &format!("name: ghost-{turn},"))
+            .replace("http://{origin}", "http://127.0.0.1:9");
+        gateway.reload(&ghost);
+        rejected(&gateway, turn);
+    }
+    let metrics = gateway.metrics();
+    for ghost in ["ghost-", "127.0.0.1:9\""] {
+        assert!(!metrics.text().contains(ghost), "{ghost} was never served: {}", metrics.text());
+    }
+    assert_eq!(metrics.text().lines().count(), before);
+}

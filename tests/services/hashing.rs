@@ -89,9 +89,9 @@ fn r3_few_keys_move_when_a_target_goes() {
     let mut gateway = with_service(&hashing("header:X-User", 5), &origins.each_ref());
     let request = |key: usize| ("GET /".to_owned(), format!("X-User: {key}\r\n"));
     let before = placed(&gateway, request);
-    let fewer = service_yaml(&hashing("header:X-User", 4)).replace("name: everything", "name: renamed");
+    let fewer = service_yaml(&hashing("header:X-User", 4));
     gateway.reload(&fewer);
-    gateway.metrics_when("the new route", |m| m.text().contains("route=\"renamed\""));
+    gateway.metrics_when("the reload", |m| m.get("tollgate_config_reloads_total") == Some(1));
     let after = placed(&gateway, request);
     assert!(after.values().all(|name| name != "e"));
     let moved = before.iter().filter(|(key, name)| *name != "e" && after[*key] != **name).count();

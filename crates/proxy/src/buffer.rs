@@ -5,8 +5,9 @@
 
 use std::cell::RefCell;
 
-/// What a read asks for at first.
-pub(crate) const SMALL: usize = 16 * 1024;
+/// What a read asks for at first: sixteen KiB of content and the head before it, so that such an answer takes one read and
+/// one write.
+pub(crate) const SMALL: usize = 17 * 1024;
 /// What a read asks for once a body flows faster than that.
 pub(crate) const LARGE: usize = 64 * 1024;
 

@@ -196,6 +196,8 @@ impl Gateway {
 
     /// A config was rejected: the running one stays, and says why.
     pub(crate) fn reject(&self, why: String) {
+        // What was compiled of it may have begun to be counted.
+        self.forget_unused(&self.shared.current());
         let mut state = self.state.lock();
         state.reloads.rejected += 1;
         state.reloads.last_error = Some(why);

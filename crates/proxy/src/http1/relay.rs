@@ -14,7 +14,7 @@ use crate::service::tunnel;
 use crate::worker::Worker;
 
 /// How much of a body joins its head, or becomes one chunk, before it is written.
-const TOGETHER: usize = 16 * 1024;
+const TOGETHER: usize = buffer::SMALL;
 
 /// Sends `response` whole, or as far as both sides let it come.
 pub(crate) async fn answer(

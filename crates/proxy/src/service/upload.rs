@@ -11,7 +11,7 @@ use crate::http1::write::{self, Coding};
 use crate::stream::Stream;
 
 /// How much of a body joins the head in the first write, or becomes one chunk.
-const TOGETHER: usize = 16 * 1024;
+const TOGETHER: usize = buffer::SMALL;
 
 /// Why a request could not be sent to its end.
 #[derive(Debug)]
