@@ -43,13 +43,13 @@ fn r65_a_slow_reader_holds_the_origin_back_not_the_memory() {
     let stuck = settled(&sent);
     assert!(stuck < 20 * MIB, "{stuck} bytes went out although nobody reads");
     let grown = gateway.rss_kib().saturating_sub(before);
-    assert!(grown < 5 * 1024, "the gateway grew by {grown} KiB");
+    assert!(grown < 10 * 1024, "the gateway grew by {grown} KiB");
     client.patience(Duration::from_secs(30));
     let answer = client.response("GET").expect("an answer");
     assert_eq!((answer.status, answer.body.bytes.len()), (200, 50 * MIB));
     assert!(answer.body.is_complete());
     let grown = gateway.rss_kib().saturating_sub(before);
-    assert!(grown < 5 * 1024, "the gateway grew by {grown} KiB");
+    assert!(grown < 10 * 1024, "the gateway grew by {grown} KiB");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn r65_a_slow_origin_holds_the_client_back_not_the_memory() {
     let stuck = settled(&sent);
     assert!(stuck < 20 * MIB, "{stuck} bytes were taken although nobody reads");
     let grown = gateway.rss_kib().saturating_sub(before);
-    assert!(grown < 5 * 1024, "the gateway grew by {grown} KiB");
+    assert!(grown < 10 * 1024, "the gateway grew by {grown} KiB");
     release.send(()).unwrap();
     sender.join().expect("the whole body goes out");
     assert_eq!(client.patience(Duration::from_secs(30)).response("POST").expect("an answer").status, 200);
