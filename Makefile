@@ -86,10 +86,11 @@ valgrind:
 .PHONY: fuzz
 fuzz: ## every fuzz target for SECONDS (300) each; wants a C++ compiler and cargo-fuzz (FUZZ_TARGETS="path")
 	@cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
-	cargo run --quiet --manifest-path fuzz/Cargo.toml --example seeds
+	cargo run --quiet --manifest-path fuzz/Cargo.toml --example seeds $(abspath $(TARGET_DIR))/fuzz-corpus
 	for target in $(FUZZ_TARGETS); do \
-		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz $$target -- \
-			-max_total_time=$(SECONDS) -dict=fuzz/dict/$$target.dict -print_final_stats=1; \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz $$target \
+			$(abspath $(TARGET_DIR))/fuzz-corpus/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(SECONDS) -max_len=2048 -dict=fuzz/dict/$$target.dict -print_final_stats=1; \
 	done
 
 .PHONY: docs

@@ -86,6 +86,7 @@ impl Known {
             (4, b'h') => (b"host", Self::Host),
             (4, b'd') => (b"date", Self::Date),
             (5, b'p') => (b"proxy", Self::Proxy),
+            (5, b'c') => (b"close", Self::KeepAlive),
             (6, b'e') => (b"expect", Self::Expect),
             (6, b'o') => (b"origin", Self::Origin),
             (6, b'c') => (b"cookie", Self::Cookie),

@@ -51,6 +51,8 @@ enum State {
     ChunkEnd,
     Trailers,
     End,
+    /// Nothing behind an error means anything.
+    Failed(BodyError),
 }
 
 impl Decoder {
@@ -94,11 +96,20 @@ impl Decoder {
     /// # Errors
     /// [`BodyError::Malformed`] on broken chunks, [`BodyError::TooLarge`] past the allowance.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> Result<(usize, Step), BodyError> {
+        let advanced = self.skip(bytes);
+        if let Err(error) = advanced {
+            self.state = State::Failed(error);
+        }
+        advanced
+    }
+
+    fn skip(&mut self, bytes: &[u8]) -> Result<(usize, Step), BodyError> {
         let mut skipped = 0;
         loop {
             let rest = bytes.get(skipped..).unwrap_or_default();
             match self.state {
                 State::End => return Ok((skipped, Step::End)),
+                State::Failed(error) => return Err(error),
                 _ if rest.is_empty() => return Ok((skipped, Step::More)),
                 State::UntilClose => return Ok((skipped, self.allow(rest.len())?)),
                 State::Length(left) | State::ChunkData(left) => {
@@ -236,7 +247,10 @@ fn after_quoted(bytes: &[u8]) -> Option<&[u8]> {
     loop {
         match bytes.get(position)? {
             b'"' => return bytes.get(position + 1..),
-            b'\\' => position += 2,
+            b'\\' if bytes.get(position + 1).is_some_and(|byte| !tollgate_core::headers::is_control(*byte)) => {
+                position += 2;
+            }
+            b'\\' => return None,
             byte if tollgate_core::headers::is_control(*byte) => return None,
             _ => position += 1,
         }
@@ -345,6 +359,16 @@ mod tests {
         }
         let long = [&b"1;"[..], &[b'a'; 300]].concat();
         assert_eq!(decode(Framing::Chunked, &long, 100), Err(BodyError::Malformed));
+    }
+
+    #[test]
+    fn an_error_is_final() {
+        let mut decoder = Decoder::new(Framing::Chunked, 100);
+        assert_eq!(decoder.advance(b"0\r\n\n"), Err(BodyError::Malformed));
+        assert_eq!(decoder.advance(b"\r\n"), Err(BodyError::Malformed));
+        for wire in [&b"5;a=\"\\\0\"\r\nhello\r\n"[..], b"5;a=\"\\\r\"\r\nhello\r\n"] {
+            assert_eq!(decode(Framing::Chunked, wire, 100), Err(BodyError::Malformed));
+        }
     }
 
     #[test]

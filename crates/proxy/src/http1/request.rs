@@ -72,8 +72,8 @@ pub(crate) fn parse(bytes: &[u8], limits: &HeadLimits, trusted: bool) -> Result<
     let framing = facts.framing()?;
     let mut request = Request::new(line.method, line.version, fields, target);
     request.upgrade = facts.upgrade(&request.method, framing);
-    request.expects_continue = facts.expects_continue && framing != Framing::None;
-    Ok(Some(Head { request, framing, keep_alive: facts.keep_alive, length: blank + length }))
+    request.expects_continue = facts.expects_continue && !matches!(framing, Framing::None | Framing::Length(0));
+    Ok(Some(Head { request, framing, keep_alive: facts.keep_alive && !facts.closes, length: blank + length }))
 }
 
 /// A request line, taken apart.
@@ -138,9 +138,9 @@ fn leading_blank(bytes: &[u8]) -> Result<usize, Reject> {
 
 /// What is wrong with a head that is not complete yet, if it can be told already.
 fn incomplete(head: &[u8], limits: &HeadLimits) -> Option<Reject> {
-    let line = memchr::memchr(b'\n', head).unwrap_or(head.len());
-    // Forty bytes are more than any method and version around the target.
-    if line > limits.uri + 40 {
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let target = memchr::memchr(b' ', line).map_or(0, |method| line.len() - method - 1);
+    if target > limits.uri + " HTTP/1.1".len() {
         return Some(Reject::new(Kind::UriTooLong, "The request target is too long."));
     }
     (head.len() > limits.bytes).then(|| Reject::new(Kind::HeadTooLarge, "The head of the request is too long."))
@@ -167,6 +167,7 @@ struct Facts<'b> {
     coded: bool,
     host: Option<&'b [u8]>,
     keep_alive: bool,
+    closes: bool,
     wants_upgrade: bool,
     websocket: bool,
     expects_continue: bool,
@@ -183,6 +184,7 @@ impl<'b> Facts<'b> {
             coded: false,
             host: None,
             keep_alive: version == Version::HTTP_11,
+            closes: false,
             wants_upgrade: false,
             websocket: false,
             expects_continue: false,
@@ -263,7 +265,7 @@ impl<'b> Facts<'b> {
     fn note_connection(&mut self, value: &[u8]) -> Result<(), Reject> {
         for option in fields::elements(value) {
             if option.eq_ignore_ascii_case(b"close") {
-                self.keep_alive = false;
+                self.closes = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 // `close` wins wherever it stands; HTTP/1.1 needs no word to stay open.
                 self.keep_alive |= self.version == Version::HTTP_10;

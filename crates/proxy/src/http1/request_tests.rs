@@ -118,3 +118,18 @@ fn only_a_bodiless_get_may_become_a_websocket() {
     assert_eq!(upgrade(&format!("GET / HTTP/1.1\r\n{base}Content-Length: 3\r\n\r\n")), None);
     assert_eq!(upgrade("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n"), None);
 }
+
+/// What the fuzzer found: each of these once came out otherwise.
+#[test]
+fn small_rules_hold() {
+    assert!(!parsed("GET / HTTP/1.0\r\nConnection: close, keep-alive\r\n\r\n").keep_alive);
+    let empty = parsed("GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n");
+    assert!(!empty.request.expects_continue);
+    let named = parsed("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nClose: 1\r\n\r\n");
+    assert!(named.request.headers.is_empty());
+    // A long method takes nothing from the target's limit, whether the head comes in one read or in two.
+    let limits = HeadLimits { uri: 64, ..LIMITS };
+    let head = format!("{} /{} HTTP/1.1\r\nHost: x\r\n\r\n", "A".repeat(60), "a".repeat(60));
+    assert!(parse(head.as_bytes(), &limits, false).unwrap().is_some());
+    assert!(parse(&head.as_bytes()[..130], &limits, false).unwrap().is_none());
+}
