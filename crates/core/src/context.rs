@@ -76,7 +76,7 @@ pub struct Context<'c> {
     pub scheme: Scheme,
     /// The id of the request; empty until the `request-id` plugin ran.
     pub request_id: String,
-    /// What the route's path captured.
+    /// What the route's path captured, if the route uses it: see [`crate::Plugin::uses_captures`].
     pub captures: Captures,
     /// The plugin that answered in place of the service.
     pub answered_by: Option<&'static str>,

@@ -62,11 +62,21 @@ impl Known {
         let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) else {
             return Self::of_short(name);
         };
-        let (first, last) = (folded(first), folded(last));
         let between = || name.len() > 16 && name.contains(&b'_');
-        if has_underscore(first) || has_underscore(last) || between() {
+        if has_underscore(folded(first)) || has_underscore(folded(last)) || between() {
             return Self::of_disguised(name);
         }
+        Self::of_plain(name)
+    }
+
+    /// The kind of a field by its name, which has no `_` in it.
+    #[inline]
+    #[must_use]
+    pub fn of_plain(name: &[u8]) -> Self {
+        let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) else {
+            return Self::of_short(name);
+        };
+        let (first, last) = (folded(first), folded(last));
         for candidate in Candidate::of_length(name.len()) {
             // Two words cover up to sixteen bytes.
             let rest_is_same = || name.len() <= 16 || same(name, candidate.name);

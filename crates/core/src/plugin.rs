@@ -33,6 +33,11 @@ pub trait Plugin: Send + Sync + 'static {
     fn terminates(&self) -> bool {
         false
     }
+
+    /// True if it reads [`Context::captures`], which are empty where nobody does.
+    fn uses_captures(&self) -> bool {
+        false
+    }
 }
 
 /// What stands at the end of the chain: the service.
@@ -52,6 +57,7 @@ trait Erased: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;
     fn answers_preflight(&self) -> bool;
     fn terminates(&self) -> bool;
+    fn uses_captures(&self) -> bool;
 }
 
 impl<P: Plugin> Erased for P {
@@ -71,6 +77,9 @@ impl<P: Plugin> Erased for P {
     }
     fn terminates(&self) -> bool {
         Plugin::terminates(self)
+    }
+    fn uses_captures(&self) -> bool {
+        Plugin::uses_captures(self)
     }
 }
 
@@ -118,6 +127,12 @@ impl Chain {
     #[must_use]
     pub fn terminates(&self) -> bool {
         self.0.iter().any(|link| link.0.terminates())
+    }
+
+    /// True if one of its plugins reads what the route's path captured.
+    #[must_use]
+    pub fn uses_captures(&self) -> bool {
+        self.0.iter().any(|link| link.0.uses_captures())
     }
 
     /// The plugins' names in order.

@@ -209,8 +209,8 @@ mod tests {
         let response = reject.to_response("abc");
         assert_eq!(response.status, 502);
         assert_eq!(response.headers.get_str("content-type"), Some("application/problem+json"));
-        let crate::Body::Bytes(body) = response.body else { panic!("a body is expected") };
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let crate::Body::Bytes(body) = &response.body else { panic!("a body is expected") };
+        let body: serde_json::Value = serde_json::from_slice(body).unwrap();
         assert_eq!(
             body,
             serde_json::json!({

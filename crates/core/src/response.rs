@@ -1,5 +1,6 @@
 //! An answer on its way to the client.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -15,7 +16,13 @@ pub trait Tunnel: AsyncRead + AsyncWrite + Unpin {
 }
 
 /// An answer; its framing fields are written by whoever sends it (see [`crate::Request`]).
-pub struct Response {
+///
+/// It is a handle to its [`Parts`]: going through a chain of plugins moves a pointer.
+#[derive(Debug)]
+pub struct Response(Box<Parts>);
+
+/// What a [`Response`] consists of.
+pub struct Parts {
     /// The status, 101 or 200–599: interim answers do not get this far.
     pub status: StatusCode,
     /// The fields that go on to the client.
@@ -31,8 +38,14 @@ pub struct Response {
 impl Response {
     /// An answer with no fields and no content.
     #[must_use]
-    pub const fn new(status: StatusCode) -> Self {
-        Self { status, headers: Headers::new(), body: Body::Empty, declared_length: None, tunnel: None }
+    pub fn new(status: StatusCode) -> Self {
+        Self::with_headers(status, Headers::new())
+    }
+
+    /// An answer with these fields and no content.
+    #[must_use]
+    pub fn with_headers(status: StatusCode, headers: Headers) -> Self {
+        Self(Box::new(Parts { status, headers, body: Body::Empty, declared_length: None, tunnel: None }))
     }
 
     /// The same with content of this media type.
@@ -51,9 +64,23 @@ impl Response {
     }
 }
 
-impl std::fmt::Debug for Response {
+impl Deref for Response {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Response {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
+}
+
+impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Response")
+        f.debug_struct("Parts")
             .field("status", &self.status)
             .field("body", &self.body)
             .field("tunnel", &self.tunnel.is_some())

@@ -260,6 +260,10 @@ impl Plugin for Redirect {
     fn terminates(&self) -> bool {
         true
     }
+
+    fn uses_captures(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tollgate_core::{Body, BodyStream, Headers, Upgrade};
 
 use crate::http1::framing::{self, Decoder, Step};
 use crate::http1::{answer, fields, request, write};
+use crate::last_host::LastHost;
 
 /// Fields as names and values, in order.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -110,7 +111,7 @@ pub const SERVICE: &str = "service.test:8080";
 #[must_use]
 pub fn request_head(bytes: &[u8], limits: Limits, trusted: bool) -> Verdict<RequestHead> {
     let Limits { bytes: most, fields, uri } = limits;
-    match request::parse(bytes, &request::HeadLimits { bytes: most, fields, uri }, trusted) {
+    match request::parse(bytes, &request::HeadLimits { bytes: most, fields, uri }, trusted, &mut LastHost::default()) {
         Ok(None) => Verdict::Incomplete,
         Err(reject) => Verdict::Refused(reject.kind.slug().to_owned()),
         Ok(Some(head)) => Verdict::Complete(plain_request(head)),

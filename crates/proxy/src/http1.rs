@@ -12,5 +12,4 @@ pub(crate) mod framing;
 pub(crate) mod head;
 pub(crate) mod relay;
 pub(crate) mod request;
-pub(crate) mod simd;
 pub(crate) mod write;

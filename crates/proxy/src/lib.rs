@@ -10,6 +10,7 @@ pub mod accept;
 pub(crate) mod http1;
 #[allow(clippy::indexing_slicing, reason = "tables of 256, indexed by bytes")]
 pub mod normalize;
+pub(crate) mod last_host;
 pub(crate) mod forward;
 pub mod route;
 pub(crate) mod run;
@@ -21,6 +22,7 @@ pub mod snapshot;
 pub mod worker;
 
 pub(crate) mod buffer;
+pub(crate) mod simd;
 pub(crate) mod stream;
 pub(crate) mod timer;
 

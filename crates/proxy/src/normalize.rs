@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use crate::simd;
+
 mod authority;
 #[cfg(test)]
 mod tests;
@@ -164,6 +166,9 @@ fn changed(raw: &[u8]) -> Result<Option<String>, PathError> {
     if raw.first() != Some(&b'/') {
         return Err(PathError::NotAbsolute);
     }
+    if is_plain(raw) {
+        return Ok(None);
+    }
     // One pass without branches: `seen` collects any slow byte, and any slash or dot right after a slash.
     let mut seen = 0;
     let mut previous = 0;
@@ -181,6 +186,20 @@ fn changed(raw: &[u8]) -> Result<Option<String>, PathError> {
 }
 
 /// The text of bytes that passed the table, which holds ASCII only.
+/// True for a path of sixteen bytes and more that is canonical at a glance: letters, digits, dashes and single slashes.
+fn is_plain(raw: &[u8]) -> bool {
+    // Takes and gives whether a slash stands right before the block: one more would be doubled.
+    let plain = |after_slash: u32, block: &[u8; 16]| {
+        let slashes = simd::slashes(block);
+        let doubled = slashes & (slashes << 1 | after_slash);
+        (simd::name_bytes(block) | slashes == 0xffff && doubled == 0).then_some(slashes >> 15)
+    };
+    let (blocks, _) = raw.as_chunks::<16>();
+    // The last block overlaps the one before, so that no byte is left over.
+    let Some(last) = raw.last_chunk::<16>() else { return false };
+    blocks.iter().try_fold(0, plain).is_some() && plain(0, last).is_some()
+}
+
 fn ascii(raw: &[u8]) -> Result<&str, PathError> {
     std::str::from_utf8(raw).map_err(|error| PathError::BadByte(raw.get(error.valid_up_to()).copied().unwrap_or(0)))
 }

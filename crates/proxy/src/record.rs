@@ -66,8 +66,8 @@ impl<'a> Record<'a> {
         Self { worker, shard, started, notes, done: false }
     }
 
-    pub(crate) fn finish(mut self, cx: &Context<'_>, sent: &Sent) {
-        let elapsed = self.started.elapsed();
+    pub(crate) fn finish(mut self, cx: &Context<'_>, sent: &Sent, ended: Instant) {
+        let elapsed = ended.saturating_duration_since(self.started);
         self.done = true;
         if let Some(shard) = self.shard {
             shard.in_flight.sub(1);

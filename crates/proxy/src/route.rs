@@ -34,7 +34,7 @@ pub use build::{BuildError, Part};
 pub use predicate::FieldLookup;
 
 use host::Hosts;
-use path_tree::{Hit, Hits, NONE, Place, Tree, to_usize};
+use path_tree::{Hit, Hits, Place, Tree, to_usize};
 use predicate::{Condition, Methods};
 use regex::{Groups, PathSet};
 use segments::Segments;
@@ -125,7 +125,7 @@ pub struct Query<'a> {
 }
 
 /// What a request comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Found<'r, T> {
     /// A route.
     Route(Match<'r, T>),
@@ -140,7 +140,7 @@ pub enum Found<'r, T> {
 pub type Captures<'r> = SmallVec<[(&'r str, Range<usize>); 4]>;
 
 /// The route that a request takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Match<'r, T> {
     /// The value of the route.
     pub value: &'r T,
@@ -149,9 +149,28 @@ pub struct Match<'r, T> {
     /// Bytes of the path that a prefix matched, without a trailing slash, so that the rest is empty or starts with a slash
     /// (0 for the prefix `/`); the whole path for other patterns.
     pub prefix_len: usize,
-    /// Parameters of a template by name; groups of a regex by number, and by name if they have one.
-    pub captures: Captures<'r>,
+    /// What makes captures, if anything does.
+    pattern: Option<&'r Pattern>,
 }
+
+impl<'r, T> Match<'r, T> {
+    /// What the route's pattern captures of `path`, the path that was looked up: parameters of a template by name; groups
+    /// of a regex by number, and by name if they have one. Apart from the look-up, since few routes use them.
+    #[must_use]
+    pub fn captures(&self, path: &str) -> Captures<'r> {
+        let mut captures = Captures::new();
+        match self.pattern {
+            Some(Pattern::Template(template)) => template.captures(path, &mut captures),
+            Some(Pattern::Groups(groups)) => groups.captures(path, &mut captures),
+            None => {}
+        }
+        captures
+    }
+}
+
+/// The routes that a host can lead to: see [`Router::scope`].
+#[derive(Debug, Clone, Default)]
+pub struct Scope(SmallVec<[u32; 4]>);
 
 /// All routes. Built once, then only read.
 #[derive(Debug)]
@@ -230,19 +249,30 @@ impl<T> Router<T> {
 
     /// The route a request takes.
     pub fn find<'r>(&'r self, query: &Query<'_>) -> Found<'r, T> {
+        self.find_within(&self.scope(query.host), query)
+    }
+
+    /// The routes that a canonical host can lead to. Whoever asks for one host many times finds out once.
+    #[must_use]
+    pub fn scope(&self, host: Option<&str>) -> Scope {
+        Scope(self.hosts.lookup(host))
+    }
+
+    /// The route a request takes, by the scope of its host in this router.
+    pub fn find_within<'r>(&'r self, scope: &Scope, query: &Query<'_>) -> Found<'r, T> {
+        let Scope(tables) = scope;
         let wanted = self.wanted(query);
         let mut best: Option<(&Candidate, u32)> = None;
         let mut hits = Hits::new();
-        let tables = self.hosts.lookup(query.host);
         let mut segments = Segments::new(query.path);
-        for table in self.tables(&tables) {
+        for table in self.tables(tables) {
             self.tree.gather(table.root, &mut segments, &mut hits);
         }
         // The last hits tend to be the most specific, which saves trying the others' conditions.
         for hit in hits.iter().rev() {
             self.improve(&mut best, hit, query, wanted);
         }
-        for table in self.tables(&tables) {
+        for table in self.tables(tables) {
             if best.is_none_or(|(candidate, _)| table.best_regex < candidate.rank)
                 && let Some(set) = self.sets.get(to_usize(table.set))
             {
@@ -259,8 +289,8 @@ impl<T> Router<T> {
             }
         }
         match best {
-            Some((candidate, end)) => self.found(candidate, end, query),
-            None => self.refusal(&tables, &hits, query),
+            Some((candidate, end)) => self.found(candidate, end),
+            None => self.refusal(tables, &hits, query),
         }
     }
 
@@ -287,19 +317,12 @@ impl<T> Router<T> {
         route.conditions.iter().find(|condition| !condition.holds(query))
     }
 
-    fn found<'r>(&'r self, candidate: &Candidate, end: u32, query: &Query<'_>) -> Found<'r, T> {
+    fn found(&self, candidate: &Candidate, end: u32) -> Found<'_, T> {
         let route = to_usize(candidate.route);
         // Candidates are made from routes, so this always is one.
         let Some(value) = self.values.get(route) else { return Found::NotFound };
-        let mut captures = Captures::new();
-        if candidate.pattern != NONE {
-            match self.patterns.get(to_usize(candidate.pattern)) {
-                Some(Pattern::Template(template)) => template.captures(query.path, &mut captures),
-                Some(Pattern::Groups(groups)) => groups.captures(query.path, &mut captures),
-                None => {}
-            }
-        }
-        Found::Route(Match { value, route, prefix_len: to_usize(end), captures })
+        let pattern = self.patterns.get(to_usize(candidate.pattern));
+        Found::Route(Match { value, route, prefix_len: to_usize(end), pattern })
     }
 
     /// Nothing matched: was it for the method alone?

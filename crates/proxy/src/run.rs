@@ -16,9 +16,10 @@ use crate::http1::request::ALLOWED;
 use crate::http1::write::Exchange;
 use crate::normalize;
 use crate::record::{Record, Sent};
-use crate::route::{FieldLookup, Found, Query};
+use crate::route::{FieldLookup, Found, Match, Query};
 use crate::service::send;
-use crate::snapshot::{PathPart, Route, Snapshot};
+use crate::snapshot::{PathPart, Route};
+use crate::timer;
 use crate::worker::{View, Worker};
 
 /// Handles a request from its head to the last byte of its answer.
@@ -30,17 +31,18 @@ pub(crate) async fn run(
     started: Instant,
 ) -> Sent {
     let view = worker.view();
-    let way = find(&view.snapshot, &request, client.listener.id);
-    let route = way.route;
+    let Way { route, captures, end } = find(&view, &request, client);
     let record = Record::start(worker, &view.snapshot, route, &request, started);
     let mut cx = Context::new(&client.info, &route.info, started);
-    cx.captures = way.captures;
+    cx.captures = captures;
     forward::apply(&mut cx, &mut request, client);
-    let end = End { worker, view: &view, client, route, way: way.end };
+    let end = End { worker, view: &view, client, route, way: end };
     let mut response = route.chain.run(&mut cx, request, &end).await;
     let sent = relay::answer(worker, client, &mut response, exchange).await;
+    // What the response still holds, and the record, go by one reading of the clock.
+    let ended = timer::exact_now();
     drop(response);
-    record.finish(&cx, &sent);
+    record.finish(&cx, &sent, ended);
     sent
 }
 
@@ -79,7 +81,8 @@ impl Refusal {
     }
 }
 
-fn find<'s>(snapshot: &'s Snapshot, request: &Request, listener: u16) -> Way<'s> {
+fn find<'s>(view: &'s View, request: &Request, client: &Client) -> Way<'s> {
+    let snapshot = &view.snapshot;
     let unrouted = |end| Way { route: &snapshot.unrouted, captures: Captures::new(), end };
     if request.method == Method::OPTIONS {
         let hops_left = request.headers.known(Known::MaxForwards).next();
@@ -88,15 +91,16 @@ fn find<'s>(snapshot: &'s Snapshot, request: &Request, listener: u16) -> Way<'s>
         }
     }
     let host = request.host();
-    let found = snapshot.router.find(&Query {
+    let query = Query {
         host: (!host.is_empty()).then_some(host),
         path: request.path(),
         method: request.method.as_str(),
-        listener,
+        listener: client.listener.id,
         headers: &Fields(request),
         query: request.query().unwrap_or_default(),
         preflight_method: preflight(request),
-    });
+    };
+    let found = snapshot.router.find_within(client.host.borrow_mut().scope(host, snapshot, view.generation), &query);
     let matched = match found {
         Found::Route(matched) => matched,
         Found::MethodNotAllowed(allow) => return unrouted(WayEnd::Refuse(Refusal::Method(allow.into()))),
@@ -105,13 +109,13 @@ fn find<'s>(snapshot: &'s Snapshot, request: &Request, listener: u16) -> Way<'s>
     let Some(route) = snapshot.routes.get(*matched.value) else {
         return unrouted(WayEnd::Refuse(Refusal::NoRoute));
     };
-    let path = request.path();
-    let captures = matched
-        .captures
-        .iter()
-        .map(|(name, range)| (Box::from(*name), Box::from(path.get(range.clone()).unwrap_or_default())))
-        .collect();
+    let captures = if route.uses_captures { captures(&matched, request.path()) } else { Captures::new() };
     Way { route, captures, end: WayEnd::Service { prefix: matched.prefix_len } }
+}
+
+fn captures(matched: &Match<'_, usize>, path: &str) -> Captures {
+    let captured = matched.captures(path).into_iter();
+    captured.map(|(name, range)| (Box::from(name), Box::from(path.get(range).unwrap_or_default()))).collect()
 }
 
 /// The method that a CORS preflight asks for.

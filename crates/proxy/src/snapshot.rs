@@ -40,6 +40,8 @@ pub struct Route {
     pub strip_path: bool,
     /// Gives the path a new form.
     pub rewrite_path: Option<Vec<PathPart>>,
+    /// Its path rewriting or one of its plugins reads what its paths capture.
+    pub uses_captures: bool,
     /// Sends the client's `Host` on; the target's own otherwise.
     pub preserve_host: bool,
     /// Its counts.

@@ -20,16 +20,7 @@ impl Stream {
         tokio_util::io::poll_read_buf(Pin::new(self), cx, room)
     }
 
-    /// True if the peer sent something or closed, as far as is known without asking the kernel again.
-    pub(crate) fn is_readable(&self) -> bool {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        match self {
-            Self::Tcp(socket) => socket.poll_read_ready(&mut cx).is_ready(),
-            Self::Unix(socket) => socket.poll_read_ready(&mut cx).is_ready(),
-        }
-    }
-
-    /// Asks the kernel whether the peer sent something or closed.
+    /// True if the peer sent something or closed, as far as the runtime has heard. Of what came, it may take some.
     pub(crate) fn is_stale(&self) -> bool {
         let mut probe = [0];
         let read = match self {
@@ -39,14 +30,22 @@ impl Stream {
         !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Asks the kernel whether the peer sent something or closed; takes nothing from it.
+    pub(crate) fn is_stale_by_kernel(&self) -> bool {
+        !matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Asks the kernel whether the peer reset the connection; takes nothing from it.
     pub(crate) fn is_reset(&self) -> bool {
+        matches!(self.peek(), Err(error) if error.kind() != io::ErrorKind::WouldBlock)
+    }
+
+    fn peek(&self) -> io::Result<usize> {
         let mut probe = [std::mem::MaybeUninit::uninit()];
-        let peeked = match self {
+        match self {
             Self::Tcp(socket) => SockRef::from(socket).peek(&mut probe),
             Self::Unix(socket) => SockRef::from(socket).peek(&mut probe),
-        };
-        matches!(peeked, Err(error) if error.kind() != io::ErrorKind::WouldBlock)
+        }
     }
 
     /// Waits until there is something to read (or the end of the stream).

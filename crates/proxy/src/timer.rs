@@ -20,16 +20,19 @@ const NONE: Millis = u64::MAX;
 const RESOLUTION: Millis = 5;
 
 thread_local! {
-    /// The time when this worker last began to look at what happened, once it runs.
+    /// What the clock last said, once this worker runs.
     static TURN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// To be called whenever the worker wakes: reading the clock once for all that happened is enough for time-outs.
-pub(crate) fn begin_turn() {
-    TURN.set(Some(Instant::now()));
+/// Reads the clock. To be called whenever the worker wakes, and where the time matters: a worker that has always
+/// something to do never sleeps.
+pub(crate) fn exact_now() -> Instant {
+    let now = Instant::now();
+    TURN.set(Some(now));
+    now
 }
 
-/// The time to a turn of the worker, which lasts microseconds to a few milliseconds; exact outside of a worker.
+/// The time when the clock was last read, microseconds to a few milliseconds ago; exact outside of a worker.
 pub(crate) fn coarse_now() -> Instant {
     TURN.get().unwrap_or_else(Instant::now)
 }
@@ -37,7 +40,7 @@ pub(crate) fn coarse_now() -> Instant {
 /// A worker's deadlines.
 pub(crate) struct Timers {
     origin: Instant,
-    /// The clock of the turn, and the same in milliseconds.
+    /// The clock as last read, and the same in milliseconds.
     turn: Cell<(Instant, Millis)>,
     /// The nearest deadline of each slot.
     due: RefCell<Vec<Millis>>,
@@ -62,7 +65,7 @@ impl Timers {
         })
     }
 
-    /// The time by the clock of the turn; see [`begin_turn`].
+    /// The time by the clock as last read; see [`exact_now`].
     fn now(&self) -> Millis {
         let (turn, known) = self.turn.get();
         let now = coarse_now();
@@ -106,7 +109,10 @@ impl Timers {
             }
             let at = self.origin + Duration::from_millis(next.max(self.now() + RESOLUTION));
             tokio::select! {
-                () = tokio::time::sleep_until(at.into()) => self.look(),
+                () = tokio::time::sleep_until(at.into()) => {
+                    exact_now();
+                    self.look();
+                }
                 () = self.earlier.notified() => {}
             }
         }
@@ -277,6 +283,22 @@ mod tests {
             deadline.done(Wait::Service);
             expire(&deadline, Wait::Service, Duration::from_millis(20)).await;
             assert!(start.elapsed() < Duration::from_secs(10));
+        });
+    }
+
+    #[test]
+    fn time_goes_on_for_a_worker_that_never_sleeps() {
+        run(async {
+            exact_now();
+            let timers = Timers::new();
+            tokio::task::spawn_local(timers.clone().run());
+            let busy = tokio::task::spawn_local(async {
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            });
+            expire(&Deadline::new(&timers), Wait::Service, Duration::from_millis(30)).await;
+            busy.abort();
         });
     }
 

@@ -85,7 +85,8 @@ pub enum Command {
 
 /// A snapshot as one worker sees it: with its pools, one a target.
 pub(crate) struct View {
-    generation: u64,
+    /// Which snapshot this is; from 1 on.
+    pub(crate) generation: u64,
     pub(crate) snapshot: Arc<Snapshot>,
     /// By [`crate::service::Service::first_pool`] and the target's index.
     pub(crate) pools: Vec<Rc<Pool>>,
@@ -192,7 +193,9 @@ pub fn run(index: usize, shared: Arc<Shared>, mut commands: UnboundedReceiver<Co
         .enable_all()
         .max_blocking_threads(4)
         .thread_keep_alive(Duration::from_secs(30))
-        .on_thread_unpark(timer::begin_turn)
+        .on_thread_unpark(|| {
+            timer::exact_now();
+        })
         .build_local(tokio::runtime::LocalOptions::default())?;
     runtime.block_on(async move {
         let worker = Worker::new(index, shared);

@@ -85,6 +85,7 @@ pub(crate) fn compile(config: &Config, metrics: &Metrics, before: &Before) -> Re
         specs.push(spec(route, routes.len(), &chain, &listeners));
         routes.push(Route {
             info: RouteInfo { name: route.name.to_string(), service: route.service.as_ref().map(ToString::to_string) },
+            uses_captures: route.rewrite_path.is_some() || chain.uses_captures(),
             chain,
             service,
             strip_path: route.strip_path,
@@ -107,6 +108,7 @@ pub(crate) fn compile(config: &Config, metrics: &Metrics, before: &Before) -> Re
     let unrouted = Route {
         info: RouteInfo::default(),
         chain: plugins.global_chain(),
+        uses_captures: false,
         service: None,
         strip_path: false,
         rewrite_path: None,

@@ -79,8 +79,7 @@ pub(crate) fn parse(bytes: &[u8], method: &Method, upgrade: Option<Upgrade>) -> 
     if status == StatusCode::SWITCHING_PROTOCOLS && !(upgrade.is_some() && facts.websocket && facts.switches) {
         return Err(AnswerError::UnaskedSwitch);
     }
-    let mut response = Response::new(status);
-    response.headers = fields;
+    let mut response = Response::with_headers(status, fields);
     if framing == Framing::None && (method == Method::HEAD || status == StatusCode::NOT_MODIFIED) {
         response.declared_length = facts.length;
     }

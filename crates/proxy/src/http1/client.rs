@@ -17,6 +17,7 @@ use super::framing::{Decoder, Framing, Step};
 use super::write;
 use crate::buffer::Buffer;
 use crate::forward::Forwarding;
+use crate::last_host::LastHost;
 use crate::snapshot::{Address, Listener};
 use crate::stream::Stream;
 use crate::timer::{Deadline, Timers, Wait};
@@ -30,6 +31,8 @@ pub(crate) struct Client {
     pub(crate) info: Connection,
     /// The peer's address as text, for the forwarding fields.
     pub(crate) peer_text: Box<str>,
+    /// The host its last request asked for.
+    pub(crate) host: RefCell<LastHost>,
     /// The forwarding fields of its last request: the next one mostly has the same.
     pub(crate) forwarding: RefCell<Forwarding>,
     /// Bytes that came and were not used yet.
@@ -66,6 +69,7 @@ impl Client {
             listener,
             info,
             peer_text,
+            host: RefCell::default(),
             forwarding: RefCell::default(),
             pending: Cell::default(),
             unread: Cell::default(),
@@ -113,13 +117,21 @@ impl Client {
         self.stream.borrow().is_reset()
     }
 
-    /// Waits until the client sends something (true) or closes, fails, or is over its time (false); holds no buffer
-    /// meanwhile. `stop` ends the wait early.
+    /// Waits until the client may have sent something (true) or closes, fails, or is over its time (false); holds no
+    /// buffer meanwhile. `stop` ends the wait early.
     pub(crate) async fn wait_for_request(&self, limit: std::time::Duration, stop: impl Fn() -> bool) -> bool {
-        let came = poll_fn(|cx| match self.stream.borrow().poll_readable(cx) {
-            Poll::Ready(result) => Poll::Ready(result.is_ok()),
-            Poll::Pending if stop() || self.deadline.overdue(Wait::ClientRead, limit, cx) => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
+        let mut asleep = false;
+        let came = poll_fn(|cx| {
+            // Who woke it shows when it reads; asking before that would cost as much again.
+            if asleep && !stop() && !self.deadline.is_over(Wait::ClientRead) {
+                return Poll::Ready(true);
+            }
+            asleep = true;
+            match self.stream.borrow().poll_readable(cx) {
+                Poll::Ready(result) => Poll::Ready(result.is_ok()),
+                Poll::Pending if stop() || self.deadline.overdue(Wait::ClientRead, limit, cx) => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            }
         })
         .await;
         self.deadline.done(Wait::ClientRead);

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use http::{Method, Version};
-use tollgate_core::{Body, Kind, Reject};
+use tollgate_core::{Body, Kind, Reject, Request};
 
 use super::client::Client;
 use super::fields;
@@ -22,7 +22,7 @@ use crate::record::{self, Sent};
 use crate::run;
 use crate::snapshot::Listener;
 use crate::stream::Stream;
-use crate::timer::Wait;
+use crate::timer::{self, Wait};
 use crate::worker::Worker;
 
 /// What becomes of a connection after a request.
@@ -60,11 +60,14 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Lis
 /// Serves requests for as long as there are bytes of them at hand.
 async fn serve_burst(worker: &Rc<Worker>, client: &Rc<Client>) -> After {
     loop {
-        let after = match read_head(client).await {
-            Ok(Came::Head(head)) => serve_request(worker, client, head).await,
-            Ok(Came::Nothing) => After::Nothing,
-            Ok(Came::End) => After::Close,
-            Err(reject) => Box::pin(refuse(worker, client, reject, client.asks_for_head())).await,
+        let came = read_head(client).await;
+        let after = match begin(worker, client, came) {
+            Begun::Request(request, exchange, started) => {
+                let sent = run::run(worker, client, request, exchange, started).await;
+                finish(client, sent).await
+            }
+            Begun::Refused(reject, head) => Box::pin(refuse(worker, client, reject, head)).await,
+            Begun::Over(after) => after,
         };
         if after != After::KeepAlive || !client.has_pending() {
             return after;
@@ -94,7 +97,7 @@ async fn read_head(client: &Client) -> Result<Came, Reject> {
             // A head that came in part is not parsed again until it may be complete or too long.
             let worth_parsing = seen == 0 || bytes.len() > head_limits.uri || fields::may_be_complete(bytes, seen);
             if !bytes.is_empty() && worth_parsing {
-                match request::parse(bytes, &head_limits, client.info.peer_trusted) {
+                match request::parse(bytes, &head_limits, client.info.peer_trusted, &mut client.host.borrow_mut()) {
                     Ok(None) => {}
                     Ok(Some(head)) => return Poll::Ready(Ok(Came::Head(head))),
                     Err(reject) => return Poll::Ready(Err(reject)),
@@ -122,9 +125,25 @@ async fn read_head(client: &Client) -> Result<Came, Reject> {
     outcome
 }
 
-async fn serve_request(worker: &Rc<Worker>, client: &Rc<Client>, head: Head) -> After {
-    let started = Instant::now();
-    let Head { mut request, framing, keep_alive, .. } = head;
+/// What is to be done next.
+enum Begun {
+    /// A request is to be served, in this way, since then.
+    Request(Request, Exchange, Instant),
+    /// What came is to be refused; it asked for a head alone.
+    Refused(Box<Reject>, bool),
+    /// Nothing.
+    Over(After),
+}
+
+/// Begins with what came. No future of its own: what it holds would make that of every request larger.
+fn begin(worker: &Worker, client: &Rc<Client>, came: Result<Came, Reject>) -> Begun {
+    let Head { mut request, framing, keep_alive, .. } = match came {
+        Ok(Came::Head(head)) => head,
+        Ok(Came::Nothing) => return Begun::Over(After::Nothing),
+        Ok(Came::End) => return Begun::Over(After::Close),
+        Err(reject) => return Begun::Refused(Box::new(reject), client.asks_for_head()),
+    };
+    let started = timer::exact_now();
     client.begin();
     let exchange = Exchange {
         version: request.version,
@@ -135,13 +154,12 @@ async fn serve_request(worker: &Rc<Worker>, client: &Rc<Client>, head: Head) -> 
         && length > client.listener.limits.max_body_bytes
     {
         let reject = Reject::new(Kind::BodyTooLarge, "The body is longer than this listener takes.");
-        return Box::pin(refuse(worker, client, reject, exchange.head)).await;
+        return Begun::Refused(Box::new(reject), exchange.head);
     }
     if !matches!(framing, Framing::None | Framing::Length(0)) {
         request.body = Body::Stream(Box::new(client.body(framing, request.expects_continue)));
     }
-    let sent = run::run(worker, client, request, exchange, started).await;
-    finish(client, sent).await
+    Begun::Request(request, exchange, started)
 }
 
 /// Brings the connection into the state for its next request, if there can be one.
@@ -209,8 +227,8 @@ pub(crate) fn can_continue_unread(client: &Client) -> bool {
 }
 
 /// Answers a request that was not understood, and closes: what follows on the connection cannot be trusted.
-async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, reject: Reject, head: bool) -> After {
-    let started = Instant::now();
+async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, reject: Box<Reject>, head: bool) -> After {
+    let started = timer::exact_now();
     let mut response = reject.to_response("");
     let exchange = Exchange { version: Version::HTTP_11, head, keep_alive: false };
     let status = response.status;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use tollgate_core::headers::TOKEN;
 use tollgate_core::{Headers, Known};
 
-use super::simd;
+use crate::simd;
 
 /// What is wrong with a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,17 +77,19 @@ fn plain_run(bytes: &[u8]) -> usize {
     run + rest.iter().position(|byte| matches!(byte, 0..0x20 | 0x7f)).unwrap_or(rest.len())
 }
 
-/// How many bytes at the front may stand in a name. Names of letters, digits and dashes are seen at a glance.
+/// How many bytes at the front may stand in a name, and its kind. Names of letters, digits and dashes are seen at a
+/// glance.
 #[allow(clippy::indexing_slicing, reason = "a table of 256, indexed by bytes")]
 #[inline]
-fn name_length(text: &[u8]) -> usize {
+fn name(text: &[u8]) -> (usize, Known) {
     if let Some(block) = text.first_chunk::<16>() {
         let length = simd::name_bytes(block).trailing_ones() as usize;
         if text.get(length) == Some(&b':') {
-            return length;
+            return (length, Known::of_plain(text.get(..length).unwrap_or_default()));
         }
     }
-    text.iter().position(|byte| !TOKEN[usize::from(*byte)]).unwrap_or(text.len())
+    let length = text.iter().position(|byte| !TOKEN[usize::from(*byte)]).unwrap_or(text.len());
+    (length, Known::of(text.get(..length).unwrap_or_default()))
 }
 
 /// Reads the field lines from `from` on, at most `max` of them, and hands each to `take`; gives the length of the head,
@@ -122,9 +124,8 @@ pub(crate) fn fields<'b, E: From<HeadError>>(
 #[inline(always)]
 fn field(bytes: &[u8], line: Range<usize>) -> Result<Field<'_>, HeadError> {
     let text = bytes.get(line.clone()).unwrap_or_default();
-    let length = name_length(text);
+    let (length, known) = name(text);
     let Some((name @ [_, ..], [b':', rest @ ..])) = text.split_at_checked(length) else { return Err(HeadError::Name) };
-    let known = Known::of(name);
     // The form in which nearly all fields come.
     if let [b' ', value @ ..] = rest
         && let ([first, ..], [.., last]) = (value, value)

@@ -12,6 +12,7 @@ use tollgate_core::{Headers, Kind, Known, Reject, Request, Upgrade, headers};
 use super::fields;
 use super::framing::Framing;
 use super::head::{self, Field, HeadError};
+use crate::last_host::LastHost;
 use crate::normalize;
 
 /// What a listener lets a head have.
@@ -45,11 +46,16 @@ const ROOM_FOR_ADDITIONS: usize = 320;
 const USUAL_FIELDS: usize = 24;
 
 /// Parses the head at the front of `bytes`; `Ok(None)` if it is not complete. Forwarding fields (`X-Forwarded-*`,
-/// `Forwarded`) of a peer that is not `trusted` are left out.
+/// `Forwarded`) of a peer that is not `trusted` are left out. `last` remembers the host.
 ///
 /// # Errors
 /// The rejection to answer with; the connection is to be closed after it.
-pub(crate) fn parse(bytes: &[u8], limits: &HeadLimits, trusted: bool) -> Result<Option<Head>, Reject> {
+pub(crate) fn parse(
+    bytes: &[u8],
+    limits: &HeadLimits,
+    trusted: bool,
+    last: &mut LastHost,
+) -> Result<Option<Head>, Reject> {
     let blank = leading_blank(bytes)?;
     let head = bytes.get(blank..).unwrap_or_default();
     let Some(line_end) = head::line_end(head, 0)? else { return incomplete(head, limits).map_or(Ok(None), Err) };
@@ -68,7 +74,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &HeadLimits, trusted: bool) -> Result<
     }
     fields.attach(head.get(..length).unwrap_or_default(), ROOM_FOR_ADDITIONS);
     facts.drop_nominated(&mut fields);
-    let target = resolve_target(&line, &facts)?;
+    let target = resolve_target(&line, &facts, last)?;
     let framing = facts.framing()?;
     let mut request = Request::new(line.method, line.version, fields, target);
     request.upgrade = facts.upgrade(&request.method, framing);
@@ -319,7 +325,7 @@ fn refuse_disguise(name: &[u8]) -> Result<bool, Reject> {
 }
 
 /// Finds host, path and query (RFC 9112 §3.2) and makes them canonical.
-fn resolve_target(line: &RequestLine<'_>, facts: &Facts<'_>) -> Result<Target, Reject> {
+fn resolve_target(line: &RequestLine<'_>, facts: &Facts<'_>, last: &mut LastHost) -> Result<Target, Reject> {
     let written = line.target;
     if facts.host.is_none() && facts.version == Version::HTTP_11 {
         return Err(bad("The request has no Host."));
@@ -327,7 +333,7 @@ fn resolve_target(line: &RequestLine<'_>, facts: &Facts<'_>) -> Result<Target, R
     let mut target = Target::with_capacity(written.len() + facts.host.map_or(0, <[u8]>::len) + 1);
     // A bad Host is refused even where the target overrides it (RFC 9112 §3.2).
     if let Some(host) = facts.host {
-        set_authority(&mut target, host)?;
+        set_authority(&mut target, host, last)?;
     }
     if written.starts_with('/') {
         set_path(&mut target, written)?;
@@ -335,17 +341,16 @@ fn resolve_target(line: &RequestLine<'_>, facts: &Facts<'_>) -> Result<Target, R
         target.set_path(written);
     } else {
         let (authority, rest) = split_absolute(written)?;
-        set_authority(&mut target, authority.as_bytes())?;
+        set_authority(&mut target, authority.as_bytes(), last)?;
         set_path(&mut target, rest)?;
     }
     Ok(target)
 }
 
-fn set_authority(target: &mut Target, raw: &[u8]) -> Result<(), Reject> {
-    let malformed = || Reject::new(Kind::BadTarget, "The host is malformed.");
-    let text = std::str::from_utf8(raw).map_err(|error| malformed().because(error))?;
-    let authority = normalize::authority_text(text).map_err(|error| malformed().because(error))?;
-    target.set_authority(text, &authority.host);
+fn set_authority(target: &mut Target, raw: &[u8], last: &mut LastHost) -> Result<(), Reject> {
+    let (written, host) =
+        last.resolve(raw).map_err(|error| Reject::new(Kind::BadTarget, "The host is malformed.").because(error))?;
+    target.set_authority(written, host);
     Ok(())
 }
 

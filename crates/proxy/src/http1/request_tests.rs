@@ -6,7 +6,7 @@ use super::*;
 const LIMITS: HeadLimits = HeadLimits { bytes: 32 * 1024, fields: 100, uri: 8 * 1024 };
 
 fn parse_all(head: &str) -> Result<Option<Head>, Kind> {
-    parse(head.as_bytes(), &LIMITS, false).map_err(|reject| reject.kind)
+    parse(head.as_bytes(), &LIMITS, false, &mut LastHost::default()).map_err(|reject| reject.kind)
 }
 
 fn parsed(head: &str) -> Head {
@@ -49,7 +49,7 @@ fn what_is_hop_by_hop_or_not_to_be_believed_is_gone() {
 #[test]
 fn a_trusted_peer_may_speak_of_its_client() {
     let head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n";
-    let head = parse(head, &LIMITS, true).unwrap().unwrap();
+    let head = parse(head, &LIMITS, true, &mut LastHost::default()).unwrap().unwrap();
     assert_eq!(head.request.headers.get("x-forwarded-for"), Some(&b"1.1.1.1"[..]));
 }
 
@@ -130,6 +130,6 @@ fn small_rules_hold() {
     // A long method takes nothing from the target's limit, whether the head comes in one read or in two.
     let limits = HeadLimits { uri: 64, ..LIMITS };
     let head = format!("{} /{} HTTP/1.1\r\nHost: x\r\n\r\n", "A".repeat(60), "a".repeat(60));
-    assert!(parse(head.as_bytes(), &limits, false).unwrap().is_some());
-    assert!(parse(&head.as_bytes()[..130], &limits, false).unwrap().is_none());
+    assert!(parse(head.as_bytes(), &limits, false, &mut LastHost::default()).unwrap().is_some());
+    assert!(parse(&head.as_bytes()[..130], &limits, false, &mut LastHost::default()).unwrap().is_none());
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Candidate;
-use super::path_tree::{Body, Literals, NONE, Node, Step, TailStep, Tree};
+use super::path_tree::{Body, Literals, NONE, Node, Step, TailStep, Tree, Trunk};
 use super::path_tree::{any_key, child_key, mixed_key, root_key, short_len, to_u32, to_usize};
 use super::perfect::Perfect;
 use super::segments::{self, WORDS};
@@ -148,7 +148,35 @@ impl<'a> Draft<'a> {
                 *place = node;
             }
         }
+        layout.tree.trunks = (0..self.roots.len()).map(|root| self.trunk(root, &kept, &ids)).collect();
         layout.tree
+    }
+
+    /// What all patterns of a root begin with. `ids` are the places of those kept, the roots first.
+    fn trunk(&self, root: usize, kept: &[Kept<'a>], ids: &[u32]) -> Trunk {
+        let mut text = String::new();
+        let mut nth = root;
+        while let Some((child, label)) = self.only_child(nth, kept) {
+            text.push('/');
+            text.push_str(label);
+            nth = child;
+        }
+        let node = ids.get(nth).copied().unwrap_or(NONE);
+        Trunk { text: text.into(), node, key: kept.get(nth).map_or(0, |kept| kept.key) }
+    }
+
+    /// The child of a kept node, and its label, if all patterns there go on through that and it is no leaf.
+    fn only_child(&self, nth: usize, kept: &[Kept<'a>]) -> Option<(usize, &'a str)> {
+        let parent = kept.get(nth).filter(|parent| parent.leaf.is_none())?;
+        let node = self.node(parent.draft)?;
+        if node.prefixes + node.ends > 0 || node.any != NONE || !node.mixed.is_empty() || node.literals.len() != 1 {
+            return None;
+        }
+        let child = to_usize(parent.children);
+        match kept.get(child)? {
+            Kept { step: Some(Step::Literal(label)), leaf: None, .. } => Some((child, label)),
+            _ => None,
+        }
     }
 
     /// All nodes that aren't part of a tail, the roots first, each after its parent.
@@ -242,6 +270,7 @@ impl<'a> Layout<'a> {
             tails: Vec::new(),
             texts: Vec::new(),
             tail_mixed: Vec::new(),
+            trunks: Vec::new(),
         };
         Layout { tree, tails: HashMap::new() }
     }

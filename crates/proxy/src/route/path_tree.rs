@@ -118,14 +118,33 @@ pub(super) struct Tree {
     pub(super) tails: Vec<TailStep>,
     pub(super) texts: Vec<u8>,
     pub(super) tail_mixed: Vec<Literals>,
+    /// One for each root.
+    pub(super) trunks: Vec<Trunk>,
+}
+
+/// What all patterns of a root begin with: it is compared at once, and the walk begins where they part.
+#[derive(Debug)]
+pub(super) struct Trunk {
+    /// Whole segments, each after its slash.
+    pub(super) text: Box<str>,
+    /// The node they lead to.
+    pub(super) node: u32,
+    /// The hash of the way there.
+    pub(super) key: u64,
+}
+
+impl Trunk {
+    /// Where the trunk ends in a path that begins with it.
+    fn end(&self, path: &str) -> Option<usize> {
+        let rest = path.strip_prefix(&*self.text)?;
+        (self.text.is_empty() || rest.is_empty() || rest.starts_with('/')).then_some(self.text.len())
+    }
 }
 
 /// A place from which a pattern may go on.
 struct Branch {
     node: u32,
-    /// How many segments of the path led there.
-    depth: usize,
-    /// How many bytes.
+    /// How many bytes of the path led there.
     at: usize,
     /// The hash of the way there.
     key: u64,
@@ -154,8 +173,9 @@ impl Tree {
         let mut visited = 0;
         // Where another branch is still to be followed.
         let mut branches: SmallVec<[Branch; 4]> = SmallVec::new();
-        let node = self.perfect.places() + root;
-        let mut next = Some(Branch { node, depth: 0, at: 0, key: root_key(root) });
+        let trunk = self.trunks.get(to_usize(root));
+        let start = trunk.and_then(|trunk| Some((trunk, trunk.end(segments.path())?)));
+        let mut next = start.map(|(Trunk { node, key, .. }, at)| Branch { node: *node, at, key: *key });
         while let Some(branch) = next {
             visited += 1;
             next = self.visit(&branch, segments, hits, &mut branches).or_else(|| branches.pop());
@@ -171,7 +191,7 @@ impl Tree {
         hits: &mut Hits,
         branches: &mut SmallVec<[Branch; 4]>,
     ) -> Option<Branch> {
-        let Branch { node: id, depth, at, key } = *branch;
+        let Branch { node: id, at, key } = *branch;
         let node = self.node(id)?;
         let (any, mixed, first, prefixes, ends) = match node.body {
             Body::Inner { any, mixed, first, prefixes, ends } => (any, mixed, first, prefixes, ends),
@@ -195,17 +215,17 @@ impl Tree {
         if !node.literals && any == NONE && mixed == NONE {
             return None;
         }
-        let segment = segments.get(depth, at)?;
-        let (depth, end) = (depth + 1, segment.end);
+        let segment = segments.get(at)?;
+        let end = segment.end;
         if end > segment.start {
             if any != NONE {
-                branches.push(Branch { node: any, depth, at: end, key: any_key(key) });
+                branches.push(Branch { node: any, at: end, key: any_key(key) });
             }
             if let Some(children) = self.mixed.get(to_usize(mixed)) {
                 let text = path.get(segment.start..end).unwrap_or_default();
                 for (nth, (literals, node)) in children.iter().enumerate() {
                     if template::split(literals, text, |_| {}) {
-                        branches.push(Branch { node: *node, depth, at: end, key: mixed_key(key, nth) });
+                        branches.push(Branch { node: *node, at: end, key: mixed_key(key, nth) });
                     }
                 }
             }
@@ -214,7 +234,7 @@ impl Tree {
             return None;
         }
         let key = child_key(key, segment.hash);
-        Some(Branch { node: self.child(id, key, segment, path)?, depth, at: end, key })
+        Some(Branch { node: self.child(id, key, segment, path)?, at: end, key })
     }
 
     /// The literal child for a segment of the path, by the hash of the way there.

@@ -52,10 +52,10 @@ impl<'p> Segments<'p> {
         self.path
     }
 
-    /// The segment at this place, where those before have been read and end at `from`. None when the path ends there, or,
-    /// as that of `OPTIONS *`, has no slash there.
-    pub(super) fn get(&mut self, nth: usize, from: usize) -> Option<Segment> {
-        if let Some(known) = self.read.get(nth) {
+    /// The segment after the one that ends at `from`. None when the path ends there, or, as that of `OPTIONS *`, has no
+    /// slash there.
+    pub(super) fn get(&mut self, from: usize) -> Option<Segment> {
+        if let Some(known) = self.read.iter().find(|known| known.start == from + 1) {
             return Some(*known);
         }
         let path = self.path.as_bytes();

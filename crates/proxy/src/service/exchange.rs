@@ -79,7 +79,7 @@ pub(crate) async fn run(
     asked: &Asked,
     client: &Client,
     timeouts: &Timeouts,
-) -> Result<Box<Head>, Failure> {
+) -> Result<Head, Failure> {
     let mut got_any = false;
     for _ in 0..MAX_INTERIM {
         let head = std::future::poll_fn(|cx| poll_head(line, upload, asked, client, timeouts, &mut got_any, cx)).await;
@@ -106,7 +106,7 @@ fn poll_head(
     timeouts: &Timeouts,
     got_any: &mut bool,
     cx: &mut Context<'_>,
-) -> Poll<Result<Box<Head>, Failure>> {
+) -> Poll<Result<Head, Failure>> {
     let before = upload.is_done();
     match upload.poll(cx, &mut line.stream) {
         Poll::Ready(Err(UploadError::Client(error))) => return Poll::Ready(Err(Failure::Client(error))),
@@ -119,7 +119,7 @@ fn poll_head(
     loop {
         if !line.buffer.is_empty() {
             match answer::parse(line.buffer.data(), &asked.method, asked.upgrade) {
-                Ok(Some(head)) => return Poll::Ready(Ok(Box::new(head))),
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Err(Failure::Answer(error))),
             }
@@ -139,7 +139,7 @@ fn poll_time(
     client: &Client,
     timeouts: &Timeouts,
     cx: &mut Context<'_>,
-) -> Poll<Result<Box<Head>, Failure>> {
+) -> Poll<Result<Head, Failure>> {
     let sending = !upload.is_done() && !upload.has_failed();
     let limit = match upload.waiting() {
         // The body's own time-out runs.

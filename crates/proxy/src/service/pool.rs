@@ -45,7 +45,7 @@ impl Pool {
     pub(crate) fn take(&self, verify: bool) -> Option<Stream> {
         loop {
             let (stream, _) = self.idle.borrow_mut().pop()?;
-            let stale = stream.is_readable() || (verify && stream.is_stale());
+            let stale = if verify { stream.is_stale_by_kernel() } else { stream.is_stale() };
             if !stale {
                 return Some(stream);
             }
@@ -67,7 +67,7 @@ impl Pool {
             return;
         }
         let limit = self.idle_timeout.get();
-        idle.retain(|(stream, since)| (limit.is_zero() || since.elapsed() < limit) && !stream.is_readable());
+        idle.retain(|(stream, since)| (limit.is_zero() || since.elapsed() < limit) && !stream.is_stale());
         if idle.is_empty() {
             idle.shrink_to_fit();
         }

@@ -20,7 +20,7 @@ use crate::buffer::Buffer;
 use crate::http1::answer::Head;
 use crate::http1::client::Client;
 use crate::http1::framing::Framing;
-use crate::timer::Wait;
+use crate::timer::{Wait, coarse_now, exact_now};
 use crate::worker::{View, Worker};
 
 /// One request's business with a service.
@@ -58,7 +58,7 @@ impl Lease {
             service: exchange.service_index,
             target,
             worker: exchange.worker.index,
-            started: Instant::now(),
+            started: coarse_now(),
             status: None,
         };
         lease.with(|service, target, shard| {
@@ -85,8 +85,8 @@ impl Lease {
         self.status = Some(status);
         self.with(|service, target, _| {
             if service.tracks_load {
-                let now = Instant::now();
-                target.load.observe(now - self.started, now);
+                let now = exact_now();
+                target.load.observe(now.saturating_duration_since(self.started), now);
             }
         });
     }
@@ -100,7 +100,8 @@ impl Drop for Lease {
             if let Some(counter) = shard.answers.get(class) {
                 counter.add(1);
             }
-            shard.latency.record(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
+            let elapsed = coarse_now().saturating_duration_since(self.started);
+            shard.latency.record(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
             if service.tracks_load {
                 target.load.end();
             }
@@ -164,7 +165,7 @@ impl Exchange<'_> {
             return Some(0);
         }
         let load = |index: usize| targets.get(index).map(|target| &target.load);
-        self.service.balancer.pick(&load, &|index| !tried.contains(&index), key, Instant::now())
+        self.service.balancer.pick(&load, &|index| !tried.contains(&index), key, coarse_now())
     }
 
     /// Sends over a pooled connection or a new one. A pooled one that turns out to be closed is replaced once, if not
@@ -175,7 +176,7 @@ impl Exchange<'_> {
         target: &Target,
         attempt: &mut Attempt,
         asked: &Asked,
-    ) -> Result<Box<Head>, Failed> {
+    ) -> Result<Head, Failed> {
         let timeouts = &self.service.timeouts;
         let idempotent = is_idempotent(&asked.method);
         let mut fresh = false;
@@ -224,13 +225,13 @@ impl Exchange<'_> {
     }
 
     /// Makes the answer that the chain sees of a head and what follows it.
-    fn answer(&self, cx: &Context<'_>, request: &Request, head: Box<Head>, attempt: &mut Attempt) -> Outcome {
+    fn answer(&self, cx: &Context<'_>, request: &Request, head: Head, attempt: &mut Attempt) -> Outcome {
         let (Some(upload), Some(line), Some(lease)) =
             (attempt.upload.take(), attempt.line.take(), attempt.lease.take())
         else {
             return Err(no_target());
         };
-        let Head { mut response, framing, keep_alive, .. } = *head;
+        let Head { mut response, framing, keep_alive, .. } = head;
         rewrite::answer(
             &mut response.headers,
             &Outside {

@@ -18,8 +18,10 @@ fn matched(pattern: &str, path: &str) -> Option<(usize, Vec<(String, String)>)> 
     let router = router(vec![route(&[pattern])]);
     match router.find(&get(path)) {
         Found::Route(found) => {
-            let captures =
-                found.captures.iter().map(|(name, range)| (name.to_string(), path[range.clone()].to_owned()));
+            let captures = found
+                .captures(path)
+                .into_iter()
+                .map(|(name, range)| (name.to_string(), path[range.clone()].to_owned()));
             Some((found.prefix_len, captures.collect()))
         }
         _ => None,

@@ -1,4 +1,4 @@
-//! Sixteen bytes of a head at a time: which are control bytes, and which may stand in a name.
+//! Sixteen bytes of a head at a time: which are control bytes, which may stand in a name, which are slashes.
 //!
 //! The one place in the data plane with `unsafe`: to say that x86-64 has SSE2, and to load sixteen bytes at once from an
 //! array of sixteen. Elsewhere the same is computed byte by byte; a test compares the two for every byte at every place.
@@ -33,6 +33,21 @@ pub(crate) fn name_bytes(block: &[u8; 16]) -> u32 {
     scalar::name_bytes(block)
 }
 
+/// A bit for each slash.
+#[inline]
+pub(crate) fn slashes(block: &[u8; 16]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY: SSE2 is part of x86-64's baseline.
+        #[allow(unsafe_code, reason = "see the module's documentation")]
+        unsafe {
+            sse2::slashes(block)
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    scalar::slashes(block)
+}
+
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use std::arch::x86_64::{
@@ -60,6 +75,12 @@ mod sse2 {
 
     #[target_feature(enable = "sse2")]
     #[inline]
+    pub(super) fn slashes(block: &[u8; 16]) -> u32 {
+        _mm_movemask_epi8(_mm_cmpeq_epi8(load(block), _mm_set1_epi8(b'/'.cast_signed()))).cast_unsigned()
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
     pub(super) fn name_bytes(block: &[u8; 16]) -> u32 {
         let bytes = load(block);
         // Bytes from `first` on are counted from it; those within `span` keep their value under the minimum.
@@ -80,6 +101,10 @@ mod scalar {
         mark(block, |byte| matches!(byte, 0..0x20 | 0x7f))
     }
 
+    pub(super) fn slashes(block: &[u8; 16]) -> u32 {
+        mark(block, |byte| byte == b'/')
+    }
+
     pub(super) fn name_bytes(block: &[u8; 16]) -> u32 {
         mark(block, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
     }
@@ -97,10 +122,11 @@ mod tests {
     fn vectors_say_what_single_bytes_say() {
         for byte in 0..=255 {
             for at in 0..16 {
-                for around in [b'a', 0, 0x7f, b'-', 0x80, 0xff, b' '] {
+                for around in [b'a', 0, 0x7f, b'-', 0x80, 0xff, b' ', b'/'] {
                     let mut block = [around; 16];
                     block[at] = byte;
                     assert_eq!(controls(&block), scalar::controls(&block), "{byte} at {at}");
+                    assert_eq!(slashes(&block), scalar::slashes(&block), "{byte} at {at}");
                     assert_eq!(name_bytes(&block), scalar::name_bytes(&block), "{byte} at {at}");
                 }
             }
