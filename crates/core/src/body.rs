@@ -95,6 +95,14 @@ impl Body {
         };
     }
 
+    /// Has `edit` change the trailer fields of a stream when they come.
+    pub fn edit_trailers(&mut self, edit: impl Fn(&mut Headers) + 'static) {
+        *self = match std::mem::take(self) {
+            Self::Stream(inner) => Self::Stream(Box::new(EditedTrailers { inner, edit })),
+            other => other,
+        };
+    }
+
     /// Reads the whole body, up to `max` bytes.
     ///
     /// # Errors
@@ -173,6 +181,40 @@ impl BodyStream for Limited {
 
     fn trailers(&mut self) -> Option<Headers> {
         self.inner.trailers()
+    }
+
+    fn poll_background(&mut self, cx: &mut Context<'_>) {
+        self.inner.poll_background(cx);
+    }
+}
+
+/// See [`Body::edit_trailers`].
+struct EditedTrailers<F> {
+    inner: Box<dyn BodyStream>,
+    edit: F,
+}
+
+impl<F: Fn(&mut Headers)> BodyStream for EditedTrailers<F> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BodyError>> {
+        self.inner.poll_fill(cx)
+    }
+
+    fn data(&self) -> &[u8] {
+        self.inner.data()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.inner.consume(n);
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.inner.length()
+    }
+
+    fn trailers(&mut self) -> Option<Headers> {
+        let mut trailers = self.inner.trailers()?;
+        (self.edit)(&mut trailers);
+        Some(trailers)
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {

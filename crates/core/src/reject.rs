@@ -65,6 +65,8 @@ macro_rules! kinds {
 kinds! {
     /// The request breaks HTTP's rules (RFC 9110, RFC 9112).
     BadRequest => BAD_REQUEST, "bad-request", "Bad Request", Client, false;
+    /// The client closed its connection before it was answered: nobody reads the answer.
+    ClientGone => BAD_REQUEST, "client-gone", "Client Gone", Client, false;
     /// Its path, query or host is not acceptable.
     BadTarget => BAD_REQUEST, "bad-target", "Bad Request Target", Client, false;
     /// No route matches.

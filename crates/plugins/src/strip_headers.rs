@@ -7,11 +7,13 @@
 //!       headers: [Server, X-Powered-By, "X-Debug-*"]
 //! ```
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tollgate_core::document::{Problem, Raw};
 use tollgate_core::plugin::{Next, Outcome, Plugin};
-use tollgate_core::{Context, Request};
+use tollgate_core::{Context, Headers, Request};
 
 use crate::entry::{Definition, unless};
 use crate::field::check_token;
@@ -32,7 +34,10 @@ impl Default for Config {
 }
 
 /// The plugin as run.
-pub(crate) struct StripHeaders {
+pub(crate) struct StripHeaders(Arc<Listed>);
+
+/// What is listed.
+struct Listed {
     names: Vec<Box<[u8]>>,
     prefixes: Vec<Box<[u8]>>,
 }
@@ -61,12 +66,16 @@ impl Definition for StripHeaders {
                 list.push(name.as_bytes().into());
             }
         }
-        unless(problems, Self { names, prefixes })
+        unless(problems, Self(Arc::new(Listed { names, prefixes })))
     }
 }
 
-impl StripHeaders {
-    fn strips(&self, name: &[u8]) -> bool {
+impl Listed {
+    fn strip(&self, headers: &mut Headers) {
+        headers.retain(|name, _| !self.has(name));
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
         let starts = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
         self.names.iter().any(|known| known.eq_ignore_ascii_case(name)) || self.prefixes.iter().any(|it| starts(it))
     }
@@ -79,7 +88,13 @@ impl Plugin for StripHeaders {
 
     async fn call(&self, cx: &mut Context<'_>, request: Request, next: Next<'_>) -> Outcome {
         let mut response = next.run(cx, request).await;
-        response.headers.retain(|name, _| !self.strips(name));
+        let Self(listed) = self;
+        listed.strip(&mut response.headers);
+        // Only a body of unknown length has trailers.
+        if response.body.length().is_none() {
+            let listed = listed.clone();
+            response.body.edit_trailers(move |trailers| listed.strip(trailers));
+        }
         Ok(response)
     }
 }

@@ -46,6 +46,14 @@ fn take_large() -> Vec<u8> {
     large.unwrap_or_else(take)
 }
 
+/// A large vector grows out of its size and will not come back as one.
+fn forget_large() {
+    SPARE.with(|spare| {
+        let mut spare = spare.borrow_mut();
+        spare.large_in_use = spare.large_in_use.saturating_sub(1);
+    });
+}
+
 /// Gives a vector back to the worker.
 pub(crate) fn give(mut bytes: Vec<u8>) {
     bytes.clear();
@@ -99,6 +107,9 @@ impl Buffer {
             self.bytes.drain(..self.start);
             self.start = 0;
             if self.bytes.len() == self.bytes.capacity() {
+                if self.bytes.capacity() == LARGE {
+                    forget_large();
+                }
                 self.bytes.reserve(SMALL);
             }
         }

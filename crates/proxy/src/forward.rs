@@ -26,7 +26,7 @@ pub(crate) struct Forwarding {
 pub(crate) fn apply(cx: &mut Context<'_>, request: &mut Request, client: &Client) {
     if client.info.peer_trusted {
         believe(cx, request, &client.listener.trusted_proxies);
-        continue_fields(request, client);
+        continue_fields(cx, request, client);
         let entry = via_entry(request.version);
         request.headers.add_line(Known::Via, "Via", &[entry]);
         return;
@@ -42,7 +42,7 @@ pub(crate) fn apply(cx: &mut Context<'_>, request: &mut Request, client: &Client
 fn fresh(request: &Request, client: &Client) -> Forwarding {
     let host = request.authority().as_bytes();
     let port = client.info.port.to_string();
-    let forwarded = element(client, host).concat();
+    let forwarded = element(&client.peer_text, client.info.scheme, host).concat();
     let mut fields: SmallVec<[(&str, &[u8]); 6]> = SmallVec::new();
     fields.push(("X-Forwarded-For", client.peer_text.as_bytes()));
     fields.push(("X-Forwarded-Proto", client.info.scheme.as_str().as_bytes()));
@@ -59,10 +59,9 @@ fn fresh(request: &Request, client: &Client) -> Forwarding {
 }
 
 /// One element of `Forwarded`: `for=1.2.3.4;host=example.com;proto=http`, in parts.
-fn element<'a>(client: &'a Client, host: &'a [u8]) -> [&'a [u8]; 7] {
+fn element<'a>(address: &'a str, scheme: Scheme, host: &'a [u8]) -> [&'a [u8]; 7] {
     // An IPv6 address is bracketed and quoted (RFC 7239 §6).
-    let (open, close): (&[u8], &[u8]) =
-        if client.peer_text.contains(':') { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
+    let (open, close): (&[u8], &[u8]) = if address.contains(':') { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
     // A port or brackets make a host no token (RFC 7239 §4).
     let quoted = host.iter().any(|byte| matches!(byte, b':' | b'['));
     let (before, after): (&[u8], &[u8]) = match (host.is_empty(), quoted) {
@@ -70,19 +69,32 @@ fn element<'a>(client: &'a Client, host: &'a [u8]) -> [&'a [u8]; 7] {
         (false, true) => (b";host=\"", b"\";proto="),
         (false, false) => (b";host=", b";proto="),
     };
-    [open, client.peer_text.as_bytes(), close, before, host, after, client.info.scheme.as_str().as_bytes()]
+    [open, address.as_bytes(), close, before, host, after, scheme.as_str().as_bytes()]
 }
 
-fn continue_fields(request: &mut Request, client: &Client) {
+fn continue_fields(cx: &Context<'_>, request: &mut Request, client: &Client) {
     let host = Bytes::from_slice(request.authority().as_bytes());
+    let headers = &request.headers;
+    let (has_list, has_forwarded) = (headers.has(Known::XForwardedFor), headers.has(Known::Forwarded));
+    let names_origin = headers.has(Known::XForwardedProto) || headers.has(Known::XForwardedHost);
+    // Where the proxy speaks in one of the two ways only, the other begins with what it said: they must not differ.
+    let client_text = cx.client_ip.to_string();
+    if has_forwarded && !has_list && client_text != *client.peer_text {
+        append(request, Known::XForwardedFor, "X-Forwarded-For", client_text.as_bytes());
+    }
+    if has_list && !has_forwarded && client_text != *client.peer_text {
+        append(request, Known::Forwarded, "Forwarded", &element(&client_text, cx.scheme, &host).concat());
+    }
     append(request, Known::XForwardedFor, "X-Forwarded-For", client.peer_text.as_bytes());
-    append(request, Known::Forwarded, "Forwarded", &element(client, &host).concat());
+    append(request, Known::Forwarded, "Forwarded", &element(&client.peer_text, client.info.scheme, &host).concat());
     let mut port = itoa::Buffer::new();
-    let scheme = client.info.scheme.as_str().as_bytes();
+    // Our port belongs to our scheme and host, not to those that the proxy names.
+    let port = if names_origin { "" } else { port.format(client.info.port) };
+    let scheme = cx.scheme.as_str().as_bytes();
     for (known, name, value) in [
         (Known::XForwardedProto, "X-Forwarded-Proto", scheme),
         (Known::XForwardedHost, "X-Forwarded-Host", &host[..]),
-        (Known::XForwardedPort, "X-Forwarded-Port", port.format(client.info.port).as_bytes()),
+        (Known::XForwardedPort, "X-Forwarded-Port", port.as_bytes()),
     ] {
         if !request.headers.has(known) && !value.is_empty() {
             request.headers.add_line(known, name, &[value]);

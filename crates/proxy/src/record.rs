@@ -72,7 +72,10 @@ impl<'a> Record<'a> {
         if let Some(shard) = self.shard {
             shard.in_flight.sub(1);
             count_answer(shard, sent);
-            shard.latency.record(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+            // A switched connection lasts as long as it pleases.
+            if sent.status != StatusCode::SWITCHING_PROTOCOLS {
+                shard.latency.record(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+            }
         }
         if let Some(reject) = &cx.rejected {
             count_reject(self.worker, reject);

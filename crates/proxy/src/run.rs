@@ -11,6 +11,7 @@ use tollgate_core::{Context, Kind, Known, Reject, Request, Response, Terminal};
 
 use crate::forward;
 use crate::http1::client::Client;
+use crate::http1::fields;
 use crate::http1::relay;
 use crate::http1::request::ALLOWED;
 use crate::http1::write::Exchange;
@@ -86,7 +87,9 @@ fn find<'s>(view: &'s View, request: &Request, client: &Client) -> Way<'s> {
     let unrouted = |end| Way { route: &snapshot.unrouted, captures: Captures::new(), end };
     if request.method == Method::OPTIONS {
         let hops_left = request.headers.known(Known::MaxForwards).next();
-        if request.path() == "*" || hops_left.is_some_and(|hops| hops.iter().all(|digit| *digit == b'0')) {
+        if request.path() == "*"
+            || hops_left.is_some_and(|hops| !hops.is_empty() && hops.iter().all(|digit| *digit == b'0'))
+        {
             return unrouted(WayEnd::Options);
         }
     }
@@ -183,6 +186,10 @@ impl End<'_> {
     fn change_path(&self, cx: &Context<'_>, request: &mut Request, prefix: usize) -> Result<Option<String>, Reject> {
         if let Some(parts) = &self.route.rewrite_path {
             let path = rewrite(parts, &cx.captures);
+            // Captures of a regex may be parts of segments, which the template makes a whole of.
+            if path.split('/').any(is_dots) {
+                return Err(Reject::new(Kind::BadTarget, "The path cannot be rewritten."));
+            }
             let path = normalize::path_text(&path)
                 .map_err(|error| Reject::new(Kind::BadTarget, "The path cannot be rewritten.").because(error))?
                 .into_string();
@@ -206,14 +213,18 @@ fn count_hop(request: &mut Request) -> Result<(), Reject> {
         return Ok(());
     }
     let Some(hops) = request.headers.known(Known::MaxForwards).next() else { return Ok(()) };
-    let hops: u64 = std::str::from_utf8(hops)
-        .ok()
-        .and_then(|hops| hops.parse().ok())
-        .ok_or_else(|| Reject::new(Kind::BadRequest, "Max-Forwards is not a number."))?;
+    // Digits, like a length.
+    let hops =
+        fields::content_length(hops).ok_or_else(|| Reject::new(Kind::BadRequest, "Max-Forwards is not a number."))?;
     let left = hops.saturating_sub(1).to_string();
     request.headers.remove_known(Known::MaxForwards);
     request.headers.add("Max-Forwards", left);
     Ok(())
+}
+
+/// True for `.` and `..` in any spelling.
+fn is_dots(segment: &str) -> bool {
+    segment.len() <= 6 && matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..")
 }
 
 fn rewrite(parts: &[PathPart], captures: &Captures) -> String {

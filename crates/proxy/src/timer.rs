@@ -176,16 +176,12 @@ impl Deadline {
     }
 
     /// To be called when a poll is about to be pending: true if it has waited for longer than `limit`. The first call
-    /// after [`Deadline::done`] starts the time; zero means no limit.
+    /// after [`Deadline::done`] starts the time; zero means no limit, but other waits that run still wake the task.
     #[allow(clippy::cast_possible_truncation, reason = "2^64 ms are 584 million years")]
     pub(crate) fn overdue(&self, wait: Wait, limit: Duration, cx: &mut Context<'_>) -> bool {
         let cell = self.cell(wait);
         let now = self.timers.now();
-        if cell.get() == NONE {
-            if limit.is_zero() {
-                self.listen(cx);
-                return false;
-            }
+        if cell.get() == NONE && !limit.is_zero() {
             cell.set(now.saturating_add(limit.as_millis() as Millis));
         }
         if cell.get() <= now {
@@ -193,8 +189,11 @@ impl Deadline {
         }
         self.listen(cx);
         let nearest = self.at.iter().map(Cell::get).min().unwrap_or(NONE);
-        // A deadline that another wait has let pass stays due until that wait is polled; do not spin on it meanwhile.
-        self.timers.arm(self.slot, nearest.max(now + 1));
+        if nearest != NONE {
+            // One that is over is told again and again, though not faster than the array is looked through, until whoever
+            // waits for it is polled.
+            self.timers.arm(self.slot, nearest.max(now + 1));
+        }
         false
     }
 
@@ -218,14 +217,14 @@ impl Deadline {
         at != NONE && at <= self.timers.now()
     }
 
-    /// True if the time of `wait` runs.
-    pub(crate) fn is_waiting(&self, wait: Wait) -> bool {
-        self.cell(wait).get() != NONE
-    }
-
     /// The wait is over: something came.
     pub(crate) fn done(&self, wait: Wait) {
         self.cell(wait).set(NONE);
+    }
+
+    /// The exchange is over: nothing waits any more.
+    pub(crate) fn reset(&self) {
+        self.at.iter().for_each(|at| at.set(NONE));
     }
 
     fn listen(&self, cx: &Context<'_>) {

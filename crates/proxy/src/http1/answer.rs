@@ -151,7 +151,7 @@ impl Facts {
                 }
                 self.coded = true;
             }
-            Known::Connection => self.note_connection(value),
+            Known::Connection => self.note_connection(value)?,
             Known::Upgrade => self.websocket |= value.eq_ignore_ascii_case(b"websocket"),
             Known::KeepAlive | Known::ProxyConnection | Known::Te | Known::Http2Settings | Known::Disguised => {}
             _ => return Ok(true),
@@ -159,7 +159,7 @@ impl Facts {
         Ok(false)
     }
 
-    fn note_connection(&mut self, value: &[u8]) {
+    fn note_connection(&mut self, value: &[u8]) -> Result<(), AnswerError> {
         for option in fields::elements(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.closes = true;
@@ -167,11 +167,14 @@ impl Facts {
                 self.keep_alive = true;
             } else if option.eq_ignore_ascii_case(b"upgrade") {
                 self.switches = true;
+            } else if self.nominated.len() == fields::MAX_NOMINATED {
+                return Err(AnswerError::TooLarge);
             } else if headers::is_token(option) {
                 self.nominated.extend(std::str::from_utf8(option).map(Box::from));
             }
         }
         self.keep_alive &= !self.closes;
+        Ok(())
     }
 
     /// RFC 9112 §6.3, in its order.

@@ -118,10 +118,10 @@ impl Client {
     }
 
     /// Waits until the client may have sent something (true) or closes, fails, or is over its time (false); holds no
-    /// buffer meanwhile. `stop` ends the wait early.
+    /// buffer meanwhile. `stop` ends the wait early. The time runs on until something came.
     pub(crate) async fn wait_for_request(&self, limit: std::time::Duration, stop: impl Fn() -> bool) -> bool {
         let mut asleep = false;
-        let came = poll_fn(|cx| {
+        poll_fn(|cx| {
             // Who woke it shows when it reads; asking before that would cost as much again.
             if asleep && !stop() && !self.deadline.is_over(Wait::ClientRead) {
                 return Poll::Ready(true);
@@ -133,9 +133,7 @@ impl Client {
                 Poll::Pending => Poll::Pending,
             }
         })
-        .await;
-        self.deadline.done(Wait::ClientRead);
-        came
+        .await
     }
 
     /// A request begins.
@@ -195,11 +193,13 @@ impl Client {
         .await
     }
 
-    /// Sends some of `bytes`. A client that takes nothing for as long as an idle one may be silent is given up.
+    /// Sends some of `bytes`. A client that takes nothing for as long as an idle one may be silent is given up, and so is
+    /// one that takes nothing when the time for the whole exchange is over.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes) {
             Poll::Pending => {
-                if self.deadline.overdue(Wait::ClientWrite, self.listener.limits.idle_timeout, cx) {
+                let limit = self.listener.limits.idle_timeout;
+                if self.deadline.overdue(Wait::ClientWrite, limit, cx) || self.deadline.is_over(Wait::Total) {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 Poll::Pending

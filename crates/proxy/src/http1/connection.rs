@@ -64,6 +64,7 @@ async fn serve_burst(worker: &Rc<Worker>, client: &Rc<Client>) -> After {
         let after = match begin(worker, client, came) {
             Begun::Request(request, exchange, started) => {
                 let sent = run::run(worker, client, request, exchange, started).await;
+                client.deadline.reset();
                 finish(client, sent).await
             }
             Begun::Refused(reject, head) => Box::pin(refuse(worker, client, reject, head)).await,
@@ -91,6 +92,9 @@ async fn read_head(client: &Client) -> Result<Came, Reject> {
         HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers, uri: limits.max_uri_bytes };
     let mut buffer = client.take_pending();
     let mut seen = 0;
+    if !buffer.is_empty() {
+        client.deadline.done(Wait::ClientRead);
+    }
     let outcome = std::future::poll_fn(|cx| {
         loop {
             let bytes = buffer.data();
@@ -105,10 +109,19 @@ async fn read_head(client: &Client) -> Result<Came, Reject> {
             }
             seen = bytes.len();
             match client.stream.borrow_mut().poll_fill(cx, buffer.room(false)) {
-                Poll::Ready(Ok(n)) if n > 0 => {}
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    // The first byte ends the wait for a request and begins that for its head.
+                    if seen == 0 {
+                        client.deadline.done(Wait::ClientRead);
+                    }
+                }
                 Poll::Ready(_) => return Poll::Ready(Ok(Came::End)),
                 Poll::Pending if buffer.is_empty() => return Poll::Ready(Ok(Came::Nothing)),
                 Poll::Pending if client.deadline.overdue(Wait::ClientRead, limits.header_timeout, cx) => {
+                    // An empty line after a request is no beginning of another.
+                    if buffer.data() == b"\r\n" {
+                        return Poll::Ready(Ok(Came::End));
+                    }
                     let detail = "The head of the request took too long.";
                     return Poll::Ready(Err(Reject::new(Kind::RequestTimeout, detail)));
                 }
@@ -117,8 +130,8 @@ async fn read_head(client: &Client) -> Result<Came, Reject> {
         }
     })
     .await;
-    client.deadline.done(Wait::ClientRead);
     if let Ok(Came::Head(head)) = &outcome {
+        client.deadline.done(Wait::ClientRead);
         buffer.consume(head.length);
     }
     client.put_pending(buffer);
@@ -169,7 +182,7 @@ async fn finish(client: &Client, sent: Sent) -> After {
         return After::Close;
     }
     let readable = match unread {
-        None => return if sent.keep_alive { After::KeepAlive } else { After::Close },
+        None => sent.keep_alive,
         Some(mut decoder) => sent.keep_alive && drain(client, &mut decoder).await,
     };
     if readable {

@@ -5,6 +5,9 @@ use tollgate_core::Headers;
 use super::framing::forbidden_in_trailers;
 use super::head::{self, HeadError};
 
+/// The most fields that `Connection` may name besides the options we know: each is searched for.
+pub(super) const MAX_NOMINATED: usize = 32;
+
 /// The most fields in a trailer section.
 const MAX_TRAILERS: usize = 100;
 

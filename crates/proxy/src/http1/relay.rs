@@ -103,8 +103,14 @@ impl Relay<'_> {
     /// Sends the body; false if it could not be sent to its end.
     async fn stream(&mut self, body: &mut dyn BodyStream) -> bool {
         let mut ended = false;
+        let mut failed = false;
         std::future::poll_fn(|cx| {
             loop {
+                // Cut short: what came is sent, and the missing end shows that it was not all.
+                if failed {
+                    let _ = ready!(self.poll_flush(cx));
+                    return Poll::Ready(false);
+                }
                 // Whoever cannot send still lets the rest of the exchange go on.
                 if ended || self.out.len() >= TOGETHER {
                     if !ready!(self.poll_flush_beside(cx, body)) {
@@ -126,11 +132,7 @@ impl Relay<'_> {
                             write::last_chunk(self.gather(), body.trailers().as_ref());
                         }
                     }
-                    // Cut short: what came is sent, and the missing end shows that it was not all.
-                    Poll::Ready(Err(_)) => {
-                        let _ = ready!(self.poll_flush(cx));
-                        return Poll::Ready(false);
-                    }
+                    Poll::Ready(Err(_)) => failed = true,
                     // Nothing more at hand: what there is must not wait.
                     Poll::Pending => {
                         if !ready!(self.poll_flush_beside(cx, body)) {

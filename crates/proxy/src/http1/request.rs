@@ -279,6 +279,8 @@ impl<'b> Facts<'b> {
                 self.wants_upgrade = true;
             } else if !headers::is_token(option) {
                 return Err(bad("Connection names something that is not a token."));
+            } else if self.nominated.len() == fields::MAX_NOMINATED {
+                return Err(Reject::new(Kind::HeadTooLarge, "Connection names too many fields."));
             } else if let Ok(name) = std::str::from_utf8(option) {
                 self.nominated.push(name.into());
             }

@@ -8,7 +8,7 @@ use tollgate_core::{BodyError, BodyStream, Headers};
 
 use super::exchange::Line;
 use super::send::Lease;
-use super::upload::Upload;
+use super::upload::{Upload, Waiting};
 use crate::http1::client::Client;
 use crate::http1::framing::{Decoder, Framing, Step};
 use crate::timer::Wait;
@@ -74,13 +74,31 @@ impl AnswerBody {
         }
     }
 
+    /// Goes on with sending the request. If that fails the answer may still come, but is the last on its connection.
     fn poll_upload(&mut self, cx: &mut Context<'_>) {
         if let (Some(upload), Some(line)) = (&mut self.upload, &mut self.line)
             && upload.poll(cx, &mut line.stream).is_ready()
-            && upload.is_done()
         {
+            self.keep_alive &= upload.is_done();
             self.upload = None;
         }
+    }
+
+    /// Nothing comes: true if that has been so for too long. While the client is sending, it is its turn.
+    fn poll_patience(&self, cx: &mut Context<'_>) -> bool {
+        let deadline = &self.client.deadline;
+        let mut limit = self.idle;
+        match &self.upload {
+            Some(upload) if upload.waiting() == Waiting::Client => {
+                deadline.done(Wait::Service);
+                limit = Duration::ZERO;
+            }
+            Some(_) => {}
+            // Nothing else would say that it left.
+            None if self.client.poll_gone(cx) => return true,
+            None => {}
+        }
+        deadline.overdue(Wait::Service, limit, cx) || deadline.is_over(Wait::Total)
     }
 
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, BodyError>> {
@@ -96,11 +114,7 @@ impl AnswerBody {
             Poll::Ready(Err(_)) => Poll::Ready(Err(BodyError::Truncated)),
             Poll::Pending => {
                 line.buffer.release();
-                let deadline = &self.client.deadline;
-                if deadline.overdue(Wait::Service, self.idle, cx) || deadline.is_over(Wait::Total) {
-                    return Poll::Ready(Err(BodyError::TimedOut));
-                }
-                Poll::Pending
+                if self.poll_patience(cx) { Poll::Ready(Err(BodyError::TimedOut)) } else { Poll::Pending }
             }
         }
     }
@@ -108,6 +122,9 @@ impl AnswerBody {
 
 impl BodyStream for AnswerBody {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BodyError>> {
+        if self.client.deadline.is_over(Wait::Total) {
+            return Poll::Ready(Err(BodyError::TimedOut));
+        }
         if self.upload.is_some() {
             self.poll_upload(cx);
         }

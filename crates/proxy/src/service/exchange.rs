@@ -81,8 +81,13 @@ pub(crate) async fn run(
     timeouts: &Timeouts,
 ) -> Result<Head, Failure> {
     let mut got_any = false;
+    let mut asleep = false;
     for _ in 0..MAX_INTERIM {
-        let head = std::future::poll_fn(|cx| poll_head(line, upload, asked, client, timeouts, &mut got_any, cx)).await;
+        let head = std::future::poll_fn(|cx| match poll_head(line, upload, asked, client, &mut got_any, cx) {
+            Poll::Pending => poll_time(upload, client, timeouts, &mut asleep, cx),
+            ready @ Poll::Ready(_) => ready,
+        })
+        .await;
         let head = head?;
         line.buffer.consume(head.length);
         got_any = true;
@@ -103,7 +108,6 @@ fn poll_head(
     upload: &mut Upload,
     asked: &Asked,
     client: &Client,
-    timeouts: &Timeouts,
     got_any: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Head, Failure>> {
@@ -128,16 +132,17 @@ fn poll_head(
             Poll::Ready(Ok(n)) if n > 0 => *got_any = true,
             Poll::Ready(_) if *got_any => return Poll::Ready(Err(Failure::Truncated)),
             Poll::Ready(outcome) => return Poll::Ready(Err(Failure::Silent(outcome.err()))),
-            Poll::Pending => return poll_time(upload, client, timeouts, cx),
+            Poll::Pending => return Poll::Pending,
         }
     }
 }
 
-/// Nothing moves: whose turn is it, and for how long?
+/// Nothing moves: whose turn is it, and for how long? `asleep` says whether it was so before.
 fn poll_time(
     upload: &Upload,
     client: &Client,
     timeouts: &Timeouts,
+    asleep: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Head, Failure>> {
     let sending = !upload.is_done() && !upload.has_failed();
@@ -150,7 +155,7 @@ fn poll_time(
         Waiting::Target if sending => timeouts.idle,
         _ => timeouts.first_byte,
     };
-    let first = !client.deadline.is_waiting(Wait::Service);
+    let first = !std::mem::replace(asleep, true);
     if client.deadline.overdue(Wait::Service, limit, cx) {
         return Poll::Ready(Err(Failure::Timeout(limit)));
     }

@@ -100,8 +100,11 @@ impl Drop for Lease {
             if let Some(counter) = shard.answers.get(class) {
                 counter.add(1);
             }
-            let elapsed = coarse_now().saturating_duration_since(self.started);
-            shard.latency.record(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+            // How long a switched connection lasts says nothing of how fast the target answers.
+            if self.status != Some(StatusCode::SWITCHING_PROTOCOLS) {
+                let elapsed = coarse_now().saturating_duration_since(self.started);
+                shard.latency.record(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+            }
             if service.tracks_load {
                 target.load.end();
             }
@@ -182,7 +185,8 @@ impl Exchange<'_> {
         let mut fresh = false;
         loop {
             attempt.lease = Some(Lease::new(self, index));
-            let line = self.line(index, target, fresh, !idempotent).await.map_err(Failed::Connect)?;
+            let once = !(idempotent && attempt.upload.as_ref().is_some_and(Upload::can_restart));
+            let line = self.line(index, target, fresh, once).await.map_err(Failed::Connect)?;
             let (line, Some(upload)) = (attempt.line.insert(line), &mut attempt.upload) else {
                 return Err(Failed::Exchange(Failure::Silent(None)));
             };
@@ -316,7 +320,7 @@ fn reject_exchange(failure: Failure) -> Reject {
             };
             Reject::new(kind, detail).because(error)
         }
-        Failure::ClientGone => Reject::new(Kind::BadRequest, "The client is gone."),
+        Failure::ClientGone => Reject::new(Kind::ClientGone, "The client is gone."),
         Failure::Silent(source) => {
             let reject = Reject::new(Kind::ServiceClosed, "The service closed the connection without an answer.");
             match source {

@@ -139,6 +139,8 @@ impl Upload {
                 write::chunk(&mut self.out, body.data());
                 let taken = body.data().len();
                 body.consume(taken);
+                // What else is at hand joins it in one write.
+                while self.out.len() < TOGETHER && self.poll_join(cx)? {}
             } else {
                 self.waiting = Waiting::Target;
                 match ready!(Pin::new(&mut *target).poll_write(cx, body.data())) {
