@@ -88,24 +88,35 @@ impl Known {
     }
 
     /// Names shorter than a word.
+    #[inline]
     fn of_short(name: &[u8]) -> Self {
-        let Some(&initial) = name.first() else { return Self::Other };
-        let candidate: (&[u8], Self) = match (name.len(), initial | 0x20) {
-            (2, b't') => (b"te", Self::Te),
-            (3, b'v') => (b"via", Self::Via),
-            (4, b'h') => (b"host", Self::Host),
-            (4, b'd') => (b"date", Self::Date),
-            (5, b'p') => (b"proxy", Self::Proxy),
-            (5, b'c') => (b"close", Self::KeepAlive),
-            (6, b'e') => (b"expect", Self::Expect),
-            (6, b'o') => (b"origin", Self::Origin),
-            (6, b'c') => (b"cookie", Self::Cookie),
-            (7, b'u') => (b"upgrade", Self::Upgrade),
-            (7, b't') => (b"trailer", Self::Trailer),
-            (7, b'r') => (b"refresh", Self::Refresh),
-            _ => return Self::Other,
-        };
-        if same(name, candidate.0) { candidate.1 } else { Self::Other }
+        const TE: u64 = short(b"te");
+        const VIA: u64 = short(b"via");
+        const HOST: u64 = short(b"host");
+        const DATE: u64 = short(b"date");
+        const PROXY: u64 = short(b"proxy");
+        const CLOSE: u64 = short(b"close");
+        const EXPECT: u64 = short(b"expect");
+        const ORIGIN: u64 = short(b"origin");
+        const COOKIE: u64 = short(b"cookie");
+        const UPGRADE: u64 = short(b"upgrade");
+        const TRAILER: u64 = short(b"trailer");
+        const REFRESH: u64 = short(b"refresh");
+        match short(name) {
+            TE => Self::Te,
+            VIA => Self::Via,
+            HOST => Self::Host,
+            DATE => Self::Date,
+            PROXY => Self::Proxy,
+            CLOSE => Self::KeepAlive,
+            EXPECT => Self::Expect,
+            ORIGIN => Self::Origin,
+            COOKIE => Self::Cookie,
+            UPGRADE => Self::Upgrade,
+            TRAILER => Self::Trailer,
+            REFRESH => Self::Refresh,
+            _ => Self::Other,
+        }
     }
 
     /// `X-Forwarded-` followed by anything: what other proxies say about the client.
@@ -220,6 +231,24 @@ const FORWARDED_START: u64 = u64::from_le_bytes(*b"x-forwar");
 #[inline]
 const fn folded(bytes: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*bytes) | 0x2020_2020_2020_2020
+}
+
+/// Up to seven bytes in lower case, as one word; what is not there reads as a space, which no name has.
+#[inline]
+const fn short(name: &[u8]) -> u64 {
+    let word = match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        // The two overlap in bytes that are the same.
+        (Some(first), Some(last)) => {
+            u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << (8 * (name.len() - 4))
+        }
+        _ => match name {
+            [a] => *a as u64,
+            [a, b] => *a as u64 | (*b as u64) << 8,
+            [a, b, c] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
+            _ => 0,
+        },
+    };
+    word | 0x2020_2020_2020_2020
 }
 
 /// True if a folded word has a `_`.

@@ -19,6 +19,7 @@ use tollgate_proxy::log::LogSink;
 use tollgate_proxy::snapshot::{self, Address, Listener, Snapshot};
 use tollgate_proxy::worker::{self, Command, ListenSocket, Shared};
 
+use crate::allocator;
 use crate::compile::{Before, Compiled};
 
 /// Lines that may wait for the access log's writer.
@@ -121,7 +122,10 @@ impl Gateway {
             let shared = shared.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::run(index, shared, receiver))
+                .spawn(move || {
+                    allocator::keep_blocks();
+                    worker::run(index, shared, receiver)
+                })
                 .map_err(ApplyError::Worker)?;
             workers.push(commands);
             threads.push(thread);
