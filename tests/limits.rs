@@ -1,10 +1,16 @@
 //! Limits and time-outs as clients feel them.
 
+use std::fs;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tollgate_testkit::{Gateway, Origin, PATIENCE, Stop, closed_port};
 
 use crate::configs::{PLAIN, plain_with};
+use crate::helpers::plain;
 
 /// A slow loris: a byte now and then keeps no connection past `header_timeout`.
 #[test]
@@ -54,6 +60,96 @@ fn an_idle_connection_is_closed_without_a_word() {
     let mut client = gateway.connect();
     assert_eq!(client.get("/").expect("an answer").status, 200);
     assert_eq!(client.closes(), Ok(()));
+}
+
+/// How often the gateway's threads slept and woke so far.
+fn wakes(gateway: &Gateway) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{}/task", gateway.pid())).expect("the gateway runs");
+    let slept = |path: PathBuf| -> u64 {
+        // A thread may end meanwhile.
+        let status = fs::read_to_string(path.join("status")).unwrap_or_default();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.map_or(0, |count| count.trim().parse().expect("a count"))
+    };
+    tasks.map(|task| slept(task.expect("a thread").path())).sum()
+}
+
+/// A deadline of the exchange before is over with it: it neither hides that of the idle connection nor wakes anybody.
+#[test]
+fn what_bounded_an_exchange_does_not_outlive_it() {
+    let origin = Origin::start(|exchange| {
+        exchange.read_body();
+        if exchange.request.target == "/silent" {
+            let _ = exchange.read_to_close(PATIENCE);
+            return exchange.close();
+        }
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    for (path, timeouts, status) in [("/", "total: 300ms", 200), ("/silent", "first_byte: 300ms", 504)] {
+        let gateway = Gateway::start(&plain_with("idle_timeout: 1s", timeouts), &[&origin]);
+        let mut client = gateway.connect();
+        assert_eq!(client.get(path).expect("an answer").status, status);
+        let before = (wakes(&gateway), Instant::now());
+        assert_eq!(client.closes(), Ok(()), "{path}");
+        let (woken, took) = (wakes(&gateway) - before.0, before.1.elapsed());
+        assert!((900..3000).contains(&took.as_millis()), "{path}: {took:?}");
+        assert!(woken < 60, "{path}: an idle connection woke the gateway {woken} times");
+    }
+}
+
+/// Who never lets the gateway wait must not make the others wait for it.
+#[test]
+fn a_client_that_pipelines_without_end_does_not_stop_the_clock() {
+    let yaml = plain_with("header_timeout: 500ms", "first_byte: 5s")
+        .replace("paths: [/]", "paths: [/]\n    plugins: [{ name: request-termination, config: { status: 204 } }]");
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&yaml, &[&origin]);
+    let stream = plain(gateway.address());
+    let (mut sending, mut reading) = (stream.try_clone().expect("a socket"), stream);
+    let writer = thread::spawn(move || {
+        let requests = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n".repeat(2000);
+        while sending.write_all(requests.as_bytes()).is_ok() {}
+    });
+    let mut answers = vec![0; 1024 * 1024];
+    reading.read_exact(&mut answers).expect("answers");
+    let reader = reading.try_clone().expect("a socket");
+    let reader = thread::spawn(move || {
+        let mut reader = reader;
+        let mut all = 0;
+        while let Ok(read @ 1..) = reader.read(&mut answers) {
+            all += read;
+        }
+        all
+    });
+    let mut client = gateway.connect();
+    client.patience(Duration::from_millis(2500));
+    let started = Instant::now();
+    client.send("GET / HTTP/1.1\r\nHos");
+    let answer = client.response("GET");
+    let took = started.elapsed();
+    let goes_on = !writer.is_finished() && !reader.is_finished();
+    // The end of both.
+    let _ = reading.shutdown(Shutdown::Both);
+    writer.join().expect("the writer ends");
+    assert!(reader.join().expect("the reader ends") > 100_000);
+    assert!(goes_on, "the other client was cut off");
+    assert_eq!(answer.expect("an answer in spite of the other client").status, 408);
+    assert!((400..1500).contains(&took.as_millis()), "{took:?}");
+}
+
+/// Empty lines between requests (RFC 9112 2.2) are none yet, so that nobody waits for the answer to one.
+#[test]
+fn an_empty_line_after_an_answer_is_no_request() {
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&plain_with("header_timeout: 300ms, idle_timeout: 60s", "first_byte: 5s"), &[&origin]);
+    let mut client = gateway.connect();
+    assert_eq!(client.get("/").expect("an answer").status, 200);
+    client.send("\r\n");
+    assert_eq!(client.closes(), Ok(()), "closed, and without a 408 that a later request would take for its answer");
+    let mut client = gateway.connect();
+    assert_eq!(client.get("/").expect("an answer").status, 200);
+    client.send("\r\n");
+    assert_eq!(client.get("/").expect("an answer").status, 200, "in time it serves on");
 }
 
 #[test]

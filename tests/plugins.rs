@@ -3,6 +3,7 @@
 mod chain;
 mod cors;
 mod edge;
+mod geo;
 mod shape;
 
 use tollgate_testkit::{Gateway, Origin};

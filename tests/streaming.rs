@@ -1,11 +1,13 @@
 //! Bodies in motion: back-pressure, early answers, 100 Continue.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use tollgate_testkit::{Client, Gateway, Origin, PATIENCE, Stop, eventually};
+use tollgate_testkit::{Client, End, Gateway, Origin, PATIENCE, Stop, eventually};
 
 use crate::configs::{PLAIN, plain_with};
 
@@ -160,6 +162,109 @@ fn a_client_that_leaves_ends_the_request_at_the_origin() {
     client.reset();
     let stop = got.recv_timeout(Duration::from_secs(10)).expect("the origin's thread ends");
     assert_ne!(stop, Stop::TimedOut, "the origin works on for nobody");
+}
+
+/// Where no time-out would ever ask, the gateway still sees that nobody waits any more.
+#[test]
+fn a_client_that_leaves_is_noticed_without_timeouts_too() {
+    for begun in [false, true] {
+        let (sent, got) = mpsc::channel();
+        let sent = Mutex::new(sent);
+        let origin = Origin::start(move |exchange| {
+            exchange.read_body();
+            if begun {
+                exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+            }
+            let _ = sent.lock().unwrap().send(exchange.read_to_close(2 * PATIENCE).1);
+            exchange.close();
+        });
+        let gateway = Gateway::start(&plain_with("idle_timeout: 60s", "first_byte: 0, idle: 0, total: 0"), &[&origin]);
+        let mut client = gateway.connect();
+        client.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        origin.wait_requests(1, PATIENCE);
+        if begun {
+            assert_eq!(client.head().expect("a head").0, 200);
+            assert_eq!(client.read_exact(3).expect("a part"), b"abc");
+        }
+        client.reset();
+        let stop = got.recv_timeout(Duration::from_secs(3));
+        assert!(stop.is_ok(), "the origin works on for nobody; answer begun: {begun}");
+    }
+}
+
+/// A packet of tiny chunks goes on as few packets: what came together is sent together.
+#[test]
+fn tiny_chunks_are_sent_on_together() {
+    const CHUNKS: usize = 20_000;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let origin = thread::spawn(move || {
+        let mut stream = listener.accept().expect("the gateway").0;
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let (mut all, mut part, mut reads) = (Vec::new(), vec![0; 256 * 1024], 0);
+        while !all.ends_with(b"\r\n0\r\n\r\n") {
+            let read = stream.read(&mut part).expect("the upload goes on");
+            assert!(read > 0, "cut after {} bytes", all.len());
+            all.extend_from_slice(&part[..read]);
+            reads += 1;
+        }
+        stream.write_all(OK.as_bytes()).expect("an answer can be sent");
+        (all, reads)
+    });
+    let gateway = Gateway::builder(PLAIN).var("origin", address.to_string()).start();
+    let mut client = gateway.connect();
+    let head = "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.send(format!("{head}{}0\r\n\r\n", "1\r\nx\r\n".repeat(CHUNKS)));
+    assert_eq!(client.response("POST").expect("an answer").status, 200);
+    let (all, reads) = origin.join().expect("the origin gets all");
+    let body = all.windows(4).position(|end| end == b"\r\n\r\n").expect("a head") + 4;
+    assert_eq!(unchunked(&all[body..]), "x".repeat(CHUNKS));
+    assert!(reads < 100, "{reads} reads for {CHUNKS} chunks");
+}
+
+/// The content of a chunked body of text.
+fn unchunked(mut body: &[u8]) -> String {
+    let mut content = String::new();
+    loop {
+        let line = body.windows(2).position(|end| end == b"\r\n").expect("a line");
+        let size = std::str::from_utf8(&body[..line]).expect("text");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        if size == 0 {
+            return content;
+        }
+        content.push_str(std::str::from_utf8(&body[line + 2..line + 2 + size]).expect("text"));
+        body = &body[line + 2 + size + 2..];
+    }
+}
+
+/// What a client sends too much (an empty line, as some do after a form) must not cost it the answer: a socket that is
+/// closed with bytes unread resets the connection, and what was not yet read of the answer is lost.
+#[test]
+fn bytes_after_the_last_request_do_not_cost_its_answer() {
+    let (release, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let origin = Origin::start(move |exchange| {
+        exchange.read_body();
+        let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+        exchange.send([format!("HTTP/1.1 200 OK\r\nContent-Length: {MIB}\r\n\r\n").as_bytes(), &[b'z'; MIB]].concat());
+    });
+    let gateway = Gateway::start(&format!("{PLAIN}access_log: {{ path: stdout }}\n"), &[&origin]);
+    let requests = ["GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"];
+    for (turn, request) in requests.into_iter().enumerate() {
+        let mut client = Client::connect_narrow(gateway.address(), 128 * 1024);
+        client.send(request);
+        origin.wait_requests(turn + 1, PATIENCE);
+        client.send("\r\n");
+        release.send(()).unwrap();
+        // The gateway has sent all it had, or cannot before somebody reads.
+        eventually(Duration::from_millis(500), || (gateway.stdout().lines().count() > turn).then_some(()));
+        let answer = client.response("GET").expect("an answer");
+        assert_eq!((answer.status, answer.body.bytes.len()), (200, MIB), "{request}");
+        assert!(answer.body.is_complete(), "{request}: {:?}", answer.body.end);
+        if answer.body.end != End::Close {
+            assert_eq!(client.read_to_close(), (Vec::new(), Stop::Closed), "{request}");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use tollgate_testkit::{Client, Exchange, Gateway, Metrics, Origin, PATIENCE, closed_port};
+use tollgate_testkit::{Client, Exchange, Gateway, Metrics, Origin, PATIENCE, Stop, closed_port};
 
 use crate::helpers::{admin_json, answer, ask, get, stats_when};
 
@@ -223,6 +223,37 @@ fn r121_tunnels_are_counted_while_they_are_open() {
         |m: &Metrics| m.get("tollgate_tunnels_open") == Some(0) && requests(m, "orders").iter().sum::<u64>() == 1;
     let metrics = gateway.metrics_when("its end and its count", over);
     assert_eq!(requests(&metrics, "orders")[1], 1, "1xx");
+}
+
+/// A tunnel that is open for an hour is no request that took an hour.
+#[test]
+fn r121_tunnels_are_no_latency() {
+    let origin = Origin::start(|exchange: &mut Exchange<'_>| {
+        exchange.read_body();
+        if !exchange.request.fields.has("upgrade") {
+            exchange.send(answer("ok"));
+            return;
+        }
+        exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        let _ = exchange.read_to_close(2 * PATIENCE);
+        exchange.close();
+    });
+    let gateway = start(&[&origin, &origin, &origin]);
+    let mut client = gateway.connect();
+    client.send("GET /orders HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_eq!(client.response("GET").expect("an answer").status, 101);
+    client.patience(Duration::from_secs(1));
+    assert_eq!(client.read_exact(1).expect_err("nothing comes, and the tunnel stays"), Stop::TimedOut);
+    drop(client);
+    gateway.metrics_when("its count", |metrics| requests(metrics, "orders")[1] == 1);
+    assert_eq!(get(&gateway, "/orders").status, 200);
+    let metrics = gateway.metrics_when("the answer's count", |metrics| requests(metrics, "orders")[2] == 1);
+    let sample = |name: &str| format!("tollgate_request_duration_seconds_{name}{{route=\"orders\"}} ");
+    let sum = metrics.text().lines().find_map(|line| line.strip_prefix(&sample("sum"))).expect("a sum");
+    assert!(sum.parse::<f64>().expect("a number") < 0.5, "{sum} s");
+    assert_eq!(metrics.get(sample("count").trim_end()), Some(1));
+    let stats = stats_when(&gateway, "both counts", |stats| stats["totals"]["requests"] == 2);
+    assert!(stats["totals"]["latency_ms"]["p999"].as_f64().is_some_and(|most| most < 500.0), "{stats}");
 }
 
 /// Nine of ten answers come at once and one late: the quantiles tell them apart.

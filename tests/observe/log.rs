@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tollgate_testkit::{Client, Gateway, Origin, PATIENCE, closed_port, eventually};
+use tollgate_testkit::{Client, Gateway, Metrics, Origin, PATIENCE, closed_port, eventually};
 
 use crate::configs::PLAIN;
 use crate::helpers::{answer, ask, get, log_file, log_lines, log_stdout, plain, resetting};
@@ -137,6 +137,28 @@ fn r95_an_answer_that_was_not_taken_is_not_complete() {
     let line = &log_stdout(&gateway, 1)[0];
     is(line, &[("status", 200.into()), ("complete", false.into())]);
     assert!(line["bytes_sent"].as_u64().is_some_and(|bytes| bytes < 100_000_000), "{line}");
+}
+
+/// Who leaves before the answer did nothing wrong: the log and the counts say that it left.
+#[test]
+fn a_client_that_left_is_a_kind_of_its_own() {
+    let origin = Origin::start(|exchange| {
+        exchange.read_body();
+        let _ = exchange.read_to_close(PATIENCE);
+        exchange.close();
+    });
+    let yaml = format!("{PLAIN}access_log: {{ path: stdout }}\nadmin: {{ address: \"{{admin}}\" }}\n");
+    let gateway = Gateway::start(&yaml, &[&origin]);
+    let mut client = gateway.connect();
+    client.send("GET /left HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    origin.wait_requests(1, PATIENCE);
+    client.reset();
+    let line = &log_stdout(&gateway, 1)[0];
+    is(line, &[("path", "/left".into()), ("reject", "client-gone".into()), ("side", "client".into())]);
+    is(line, &[("complete", false.into())]);
+    let count = |metrics: &Metrics, kind: &str| metrics.get(&format!("tollgate_rejects_total{{kind=\"{kind}\"}}"));
+    let metrics = gateway.metrics_when("its count", |metrics| count(metrics, "client-gone") == Some(1));
+    assert_eq!(count(&metrics, "bad-request"), Some(0));
 }
 
 /// Whatever a client writes, a line is one line and JSON.

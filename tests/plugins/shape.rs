@@ -77,6 +77,24 @@ fn r41_r27_answer_headers_are_edited_and_stripped() {
     assert_eq!(answer.fields.get("x-powered-by"), Some("PHP"), "a list takes the place of the default one");
 }
 
+/// What must not be seen must not be seen behind the body either.
+#[test]
+fn r27_trailers_are_stripped_too() {
+    let origin = Origin::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Keep\r\n\r\n2\r\nok\r\n0\r\n\
+          Server: nginx/1.2\r\nX-Internal-Host: 10.0.0.7\r\nx-powered-by: PHP\r\nX-Keep: yes\r\n\r\n"
+            .to_vec()
+    });
+    let gateway = with_plugins("{ name: strip-headers }", &origin);
+    let answer = ask(&mut gateway.connect(), "GET /", "TE: trailers\r\nConnection: TE\r\n");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    let left: Vec<_> = answer.body.trailers.iter().collect();
+    assert_eq!(left, [("X-Keep", "yes")]);
+    // Without the plugin they come through.
+    let answer = ask(&mut with_plugins("", &origin).connect(), "GET /", "TE: trailers\r\nConnection: TE\r\n");
+    assert_eq!(answer.body.trailers.get("x-internal-host"), Some("10.0.0.7"));
+}
+
 #[test]
 fn requests_are_answered_in_place_of_the_service() {
     let origin = Origin::ok();

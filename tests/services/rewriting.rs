@@ -2,6 +2,8 @@
 
 use tollgate_testkit::{Gateway, Origin, Response};
 
+use crate::helpers::get;
+
 const YAML: &str = r#"
 workers: 1
 listeners: [{ name: web, address: "{listen}", trusted_proxies: [127.0.0.1] }]
@@ -91,4 +93,23 @@ fn r2_cookies_are_for_the_gateway() {
         let cookies: Vec<&str> = answer.fields.all("set-cookie").collect();
         assert_eq!(cookies, ["a=b", expected, "c=d"], "{path}");
     }
+}
+
+/// What a regex takes out of a path that was canonical may make one that is not: it must not climb out of the base.
+#[test]
+fn a_rewritten_path_does_not_climb() {
+    let origin = Origin::ok();
+    let yaml = r#"
+workers: 1
+listeners: [{ name: web, address: "{listen}" }]
+services: [{ name: based, url: "http://{origin}/base" }]
+routes: [{ name: part, paths: ["~^/f/(..?)x?$"], rewrite_path: "/api/$1/z", service: based }]
+"#;
+    let gateway = Gateway::start(yaml, &[&origin]);
+    for path in ["/f/..x", "/f/%2e.x"] {
+        assert_eq!(get(&gateway, path).status, 400, "{path}");
+    }
+    assert!(origin.requests().is_empty(), "{:?}", origin.requests());
+    assert_eq!(get(&gateway, "/f/abx").status, 200);
+    assert_eq!(origin.requests()[0].target, "/base/api/ab/z");
 }

@@ -1,12 +1,13 @@
 //! `timeouts`: 504, or a cut that the client sees where the answer has begun.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tollgate_testkit::{End, Gateway, Origin, PATIENCE, Stop};
 
 use super::with_service;
-use crate::helpers::{answer, black_hole, get, problem};
+use crate::helpers::{answer, black_hole, get, plain, problem};
 
 fn with_timeouts(timeouts: &str, origin: &Origin) -> Gateway {
     with_service(&format!("url: \"http://{{origin}}\", timeouts: {{ {timeouts} }}"), &[origin])
@@ -123,6 +124,70 @@ fn an_answer_that_drips_steadily_is_not_cut_unless_the_total_is_over() {
     assert!(matches!(answer.body.end, End::Cut(Stop::Closed | Stop::Reset)), "{:?}", answer.body.end);
     assert!(answer.body.bytes.len() < 10);
     about(400, took);
+}
+
+/// Asks a service without `idle` for an answer without end, takes it in portions, and says when it was cut.
+fn cut_after(total: u64, path: &str) -> Duration {
+    let origin = Origin::start(|exchange| {
+        exchange.read_body();
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\nsome");
+        let part = [b'x'; 64 * 1024];
+        while exchange.request.target == "/flows" && exchange.send(part) {}
+        let _ = exchange.read_to_close(2 * PATIENCE);
+        exchange.close();
+    });
+    let gateway = with_timeouts(&format!("idle: 0, total: {total}ms"), &origin);
+    let mut stream = plain(gateway.address());
+    let started = Instant::now();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n").as_bytes()).expect("it takes a request");
+    let (mut part, mut bytes) = (vec![0; 64 * 1024], 0);
+    loop {
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(read) => bytes += read,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("{path}: {error} after {bytes} bytes"),
+        }
+        assert!(started.elapsed() < PATIENCE, "{path} goes on and on: {bytes} bytes");
+        // The service is the faster one: the gateway has always something to send.
+        thread::sleep(Duration::from_millis(2));
+    }
+    assert!(bytes > 100, "{path} began");
+    started.elapsed()
+}
+
+/// Without `idle` nothing else looks at the clock: the total is over all the same, whether nothing moves or all does.
+#[test]
+fn the_total_bounds_an_answer_that_stops_without_idle() {
+    about(1200, cut_after(1200, "/stops"));
+}
+
+#[test]
+fn the_total_bounds_an_answer_that_flows_without_idle() {
+    about(500, cut_after(500, "/flows"));
+}
+
+/// While the request flows the answer is not idle, however early it began.
+#[test]
+fn a_slow_upload_holds_an_early_answer_open() {
+    let origin = Origin::start(|exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        exchange.read_body();
+        exchange.send("4\r\ndone\r\n0\r\n\r\n");
+    });
+    let gateway = with_timeouts("idle: 500ms", &origin);
+    let mut client = gateway.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\n");
+    assert_eq!(client.head().expect("an early head").0, 200);
+    client.patience(Duration::from_millis(200));
+    for beat in 0..10 {
+        assert_eq!(client.read_exact(1), Err(Stop::TimedOut), "cut after {beat} bytes of the upload");
+        client.send("x");
+    }
+    client.patience(PATIENCE);
+    assert_eq!(client.read_exact(14).as_deref(), Ok(&b"4\r\ndone\r\n0\r\n\r\n"[..]));
+    assert_eq!(origin.requests()[0].body.bytes, b"xxxxxxxxxx");
+    assert!(origin.requests()[0].is_complete());
 }
 
 #[test]

@@ -24,7 +24,9 @@ mod route;
 mod schema;
 mod secret;
 mod service;
+mod service_protocol;
 mod text;
+mod tls;
 mod url;
 mod validate;
 mod yaml;
@@ -38,6 +40,7 @@ pub use listener::{Limits, Listener, Protocol};
 pub use load::{Loaded, Source, load, parse, parse_with};
 pub use matcher::{MatcherError, ValuePattern};
 pub use name::{HeaderName, Method, Name, TokenError};
+pub use not_built::not_built;
 pub use path::{PathError, PathPattern};
 pub use plugin::PluginUse;
 pub use render::render;
@@ -45,5 +48,10 @@ pub use rewrite::{RewriteError, RewritePart, RewritePath};
 pub use route::Route;
 pub use schema::{PluginSchema, json_schema};
 pub use secret::Secret;
-pub use service::{Algorithm, HashOn, Keepalive, LoadBalancing, Retries, Service, Target, Timeouts};
+pub use service::{Algorithm, HashOn, Keepalive, LoadBalancing, Retries, SendProxy, Service, Target, Timeouts};
+pub use service_protocol::{ServiceProtocol, ServiceProtocolError};
+pub use tls::{
+    Acme, AcmeChallenge, CertificateFiles, ClientAuth, ClientAuthMode, DomainName, ListenerTls, ServerName, ServiceTls,
+    TlsError, TlsVersion,
+};
 pub use url::{ServiceUrl, UrlError};

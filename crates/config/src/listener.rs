@@ -2,12 +2,9 @@
 
 use crate::address::ListenAddress;
 use crate::name::Name;
-use crate::not_built::SENTENCE;
-use crate::text::{shown_as_written, written_as_text};
+use crate::tls::ListenerTls;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 use tollgate_core::document::{Cidr, Duration, Size};
 
 /// An address that clients connect to. HTTP/1.1, HTTP/1.0 and the upgrade to WebSocket are always spoken.
@@ -21,7 +18,17 @@ pub struct Listener {
     /// What is spoken there. Default: `http`.
     #[serde(default)]
     pub protocol: Protocol,
-    /// The networks of proxies in front of Tollgate whose `X-Forwarded-*` and `Forwarded` headers are believed.
+    /// Where the connections of a listener for `tcp` go; for `tls-passthrough`, those that no route takes.
+    #[serde(default)]
+    pub service: Option<Name>,
+    /// Whether each connection begins with a PROXY header, of version 1 or 2, that says whom it comes from. It is taken
+    /// from `trusted_proxies` only; other peers are turned away. Default: false.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// Its certificates, and how it speaks TLS. Default: clear text.
+    #[serde(default)]
+    pub tls: Option<ListenerTls>,
+    /// The networks of proxies in front of Tollgate whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed.
     /// Default: none.
     #[serde(default)]
     pub trusted_proxies: Vec<Cidr>,
@@ -30,12 +37,17 @@ pub struct Listener {
     pub limits: Limits,
 }
 
-/// What a listener or a service speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// HTTP.
     #[default]
     Http,
+    /// Anything: the bytes are passed on to the listener's service.
+    Tcp,
+    /// TLS, passed on as it is to the route of the host that the client names.
+    TlsPassthrough,
 }
 
 /// What a client of a listener may use.
@@ -77,37 +89,3 @@ impl Default for Limits {
         }
     }
 }
-
-/// Why a text is not a [`Protocol`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProtocolError {
-    /// It works in a later version.
-    #[error("the protocol `{0}` {SENTENCE}")]
-    NotBuilt(String),
-    /// It is none.
-    #[error("expected `http`, found `{0}`")]
-    Unknown(String),
-}
-
-impl FromStr for Protocol {
-    type Err = ProtocolError;
-
-    fn from_str(text: &str) -> Result<Self, ProtocolError> {
-        match text {
-            "http" => Ok(Self::Http),
-            "tcp" | "tls-passthrough" | "https" | "h2c" | "grpc" | "grpcs" => {
-                Err(ProtocolError::NotBuilt(text.to_owned()))
-            }
-            _ => Err(ProtocolError::Unknown(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("http")
-    }
-}
-
-written_as_text!(Protocol, "`http`", { "description": "What is spoken.", "enum": ["http"] });
-shown_as_written!(Protocol);

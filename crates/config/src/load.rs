@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::yaml::{Environment, read, syntax};
-use crate::{not_built, validate};
+use crate::{not_built, tls, validate};
 use std::path::{Path, PathBuf};
 use tollgate_core::document::{Node, Problem, Value, decode_partial};
 
@@ -81,7 +81,7 @@ pub fn parse_with(text: &str, file_name: &str, directory: &Path, variable: &dyn 
         Ok(read) => read,
         Err(problem) => return failed(*problem, source),
     };
-    let (config, found) = decode_partial::<Config>(&tree, "");
+    let (mut config, found) = decode_partial::<Config>(&tree, "");
     // Where a value could not even be read, what it decodes to says nothing.
     let said: Vec<String> = problems.iter().map(|problem| problem.path.clone()).collect();
     problems.extend(found.into_iter().filter(|problem| !said.contains(&problem.path)));
@@ -90,6 +90,7 @@ pub fn parse_with(text: &str, file_name: &str, directory: &Path, variable: &dyn 
         let more = validate::validate(config, &tree, &problems);
         problems.extend(more);
     }
+    config.iter_mut().for_each(|config| tls::resolve_files(config, directory));
     in_order(&mut problems);
     let (config, partial) = if problems.iter().any(Problem::is_error) { (None, config) } else { (config, None) };
     Loaded { config, partial, tree, problems, sources: vec![source] }

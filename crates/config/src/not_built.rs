@@ -9,13 +9,9 @@ use tollgate_core::document::{Kind, Node, Problem, Value};
 pub(crate) const SENTENCE: &str = "is part of Tollgate's configuration but not built yet";
 
 /// The paths of the keys, with the indexes left out.
-const KEYS: [&str; 19] = [
-    "listeners[].tls",
+const KEYS: [&str; 15] = [
     "listeners[].http3",
-    "listeners[].proxy_protocol",
-    "listeners[].service",
     "services[].discovery",
-    "services[].tls",
     "services[].health_checks",
     "services[].circuit_breaker",
     "services[].max_in_flight",
@@ -30,6 +26,12 @@ const KEYS: [&str; 19] = [
     "redis",
     "tracing",
 ];
+
+/// What has its types already and is not built yet, `what` at `path`.
+#[must_use]
+pub fn not_built(tree: &Node, path: &str, what: &str) -> Problem {
+    tree.problem_at(path, format!("`{what}` {SENTENCE}")).with_kind(Kind::NotBuilt)
+}
 
 /// Tells the keys that do nothing yet from those that are unknown. One that is switched off is no problem at all.
 pub(crate) fn tell_apart(problems: Vec<Problem>, tree: &Node) -> Vec<Problem> {

@@ -1,10 +1,11 @@
 //! `services:`
 
 use crate::address::TargetAddress;
-use crate::listener::Protocol;
 use crate::name::{HeaderName, Name};
 use crate::plugin::PluginUse;
+use crate::service_protocol::ServiceProtocol;
 use crate::text::written_as_text;
+use crate::tls::ServiceTls;
 use crate::url::ServiceUrl;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,12 +22,20 @@ pub struct Service {
     /// The one target, with a path that goes before each request's: `http://127.0.0.1:9001/base`.
     #[serde(default)]
     pub url: Option<ServiceUrl>,
-    /// What the targets speak. Default: `http`.
+    /// What the targets speak. Default: `http`; with `url` its scheme says it. [`Service::speaks`] is what holds.
     #[serde(default)]
-    pub protocol: Protocol,
+    pub protocol: Option<ServiceProtocol>,
     /// The targets, instead of `url`.
     #[serde(default)]
     pub targets: Option<Vec<Target>>,
+    /// How it is spoken to over TLS, by the protocols `https` and `grpcs`. Default: the system's authorities are
+    /// trusted, and no certificate is shown.
+    #[serde(default)]
+    pub tls: Option<ServiceTls>,
+    /// The PROXY header that each connection to a target begins with, which says whom it is for. Such connections are
+    /// not kept. Default: none.
+    #[serde(default)]
+    pub send_proxy: Option<SendProxy>,
     /// How a target is picked.
     #[serde(default)]
     pub load_balancing: LoadBalancing,
@@ -42,6 +51,24 @@ pub struct Service {
     /// Plugins for all routes to this service.
     #[serde(default)]
     pub plugins: Vec<PluginUse>,
+}
+
+impl Service {
+    /// What the service speaks: by the scheme of its `url`, or else by its `protocol`.
+    #[must_use]
+    pub fn speaks(&self) -> ServiceProtocol {
+        self.url.as_ref().map(|url| url.scheme).or(self.protocol).unwrap_or_default()
+    }
+}
+
+/// A version of the PROXY header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SendProxy {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// One of the places where a service runs.
@@ -119,7 +146,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For the request as a whole, retries among it. Default: 0, no limit.
     pub total: Duration,
-    /// How long nothing may move either way on a connection that was upgraded, to WebSocket say. Default: 1h.
+    /// How long nothing may move either way on a connection that was upgraded, to WebSocket say, or that came by a
+    /// listener for `tcp` or `tls-passthrough`. Default: 1h.
     pub tunnel: Duration,
 }
 

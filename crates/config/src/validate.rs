@@ -1,10 +1,12 @@
 //! What no single value can know: references, duplicates, contradictions. All of it at once, and nothing that only
 //! follows from a mistake that was reported already.
 
+mod layer4;
 mod listeners;
 mod routes;
 mod services;
 mod shadows;
+mod tls;
 
 use crate::config::Config;
 use crate::plugin::PluginUse;
@@ -15,7 +17,9 @@ use tollgate_core::document::{Node, Problem, Span, did_you_mean, join_index};
 pub(crate) fn validate(config: &Config, tree: &Node, found: &[Problem]) -> Vec<Problem> {
     let mut check = Check { tree, found, problems: Vec::new() };
     listeners::check(&mut check, config);
+    layer4::check(&mut check, config);
     services::check(&mut check, config);
+    tls::check(&mut check, config);
     routes::check(&mut check, config);
     shadows::check(&mut check, config);
     check.no_plugin_twice(&config.plugins);

@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEnc
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use tollgate_core::control::{Control, ReloadState};
-use tollgate_core::metrics::{Counter, Metrics, Series, WorkerShard};
+use tollgate_core::metrics::{Counter, Layer4, Metrics, Series, Total, WorkerShard};
 use tollgate_core::reject::Kind;
 
 /// The upper bounds of the histograms' buckets in microseconds; one without a bound follows.
@@ -67,8 +67,12 @@ pub fn write(control: &dyn Control, format: Format, out: &mut impl fmt::Write) -
 type Sum = (&'static str, &'static str, fn(&WorkerShard) -> &Counter);
 
 /// The counters of the process.
-const COUNTERS: [Sum; 6] = [
+const COUNTERS: [Sum; 10] = [
     ("connections_accepted", "Client connections accepted", |w| &w.connections_accepted),
+    ("proxy_headers_refused", "Client connections closed for their PROXY header", |w| &w.proxy_headers_refused),
+    ("tls_handshakes", "TLS handshakes with clients", |w| &w.handshakes),
+    ("tls_handshakes_failed", "TLS handshakes with clients that failed or took too long", |w| &w.handshakes_failed),
+    ("h2_floods", "HTTP/2 connections cut off because they flooded the gateway with cheap frames", |w| &w.h2_floods),
     ("upstream_connects", "Connections made to targets", |w| &w.upstream_connects),
     ("upstream_reuses", "Requests sent over a pooled connection to a target", |w| &w.upstream_reuses),
     ("retries", "Requests sent to a service again", |w| &w.retries),
@@ -101,12 +105,23 @@ const TARGETS: Names = Names {
     in_flight: ("target_in_flight", "Requests a target is working on now"),
 };
 
+/// What is counted of a target at layer 4, if it has been given a connection.
+/// Name, help and value of a count of a target's connections.
+type OfConnections = (&'static str, &'static str, fn(&Layer4) -> u64);
+
+const LAYER4: [OfConnections; 3] = [
+    ("target_connections", "Connections a target took at layer 4", |layer4| layer4.connections),
+    ("target_sent_bytes", "Bytes sent to a target at layer 4", |layer4| layer4.sent),
+    ("target_received_bytes", "Bytes received from a target at layer 4", |layer4| layer4.received),
+];
+
 /// A series as it is printed: much smaller than the histogram it comes from.
 #[derive(Debug)]
 struct Sample<L> {
     labels: L,
     answers: [u64; 6],
     in_flight: u64,
+    layer4: Layer4,
     micros: u64,
     /// One count for each of [`BOUNDS`], and one for what lies above; not cumulative. None without requests.
     buckets: Option<[u64; BOUNDS.len() + 1]>,
@@ -127,7 +142,8 @@ impl<L> Sample<L> {
             }
             buckets
         });
-        Self { labels, answers: total.answers, in_flight: total.in_flight, micros: total.latency.sum, buckets }
+        let Total { answers, in_flight, layer4, latency } = total;
+        Self { labels, answers, in_flight, layer4, micros: latency.sum, buckets }
     }
 }
 
@@ -264,6 +280,18 @@ impl Scrape {
         Ok(())
     }
 
+    fn encode_layer4(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for (name, help, of) in LAYER4 {
+            self.counter(encoder, name, help, &|value, mut metric| {
+                for target in self.targets.iter().filter(|target| target.layer4.connections > 0) {
+                    value.encode(metric.encode_family(&With(&target.labels, None))?, of(&target.layer4))?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     fn encode_process(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         for (name, help, count) in &self.counters {
             self.counter(encoder, name, help, &|value, metric| value.encode(metric, *count))?;
@@ -299,6 +327,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_series(&mut encoder, &ROUTES, &self.routes)?;
         self.encode_series(&mut encoder, &TARGETS, &self.targets)?;
+        self.encode_layer4(&mut encoder)?;
         self.encode_process(&mut encoder)
     }
 }

@@ -20,8 +20,9 @@ use std::{fs, thread};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode};
 use parking_lot::{Condvar, Mutex};
+use tollgate_core::Fingerprint;
 
-use chain::{Directories, Fingerprint};
+use chain::Directories;
 use pending::{Change, Pending};
 
 /// How often files are looked at, whether there were events or not.
@@ -295,7 +296,7 @@ impl Watching {
         *self.shared.interest.lock() = directories.clone();
         self.watch(&directories);
 
-        let seen: HashMap<_, _> = self.paths.iter().map(|path| (path.clone(), Fingerprint::of(path))).collect();
+        let seen: HashMap<_, _> = self.paths.iter().map(|path| (path.clone(), fingerprint(path))).collect();
         let changed = seen.iter().any(|(path, now)| self.seen.get(path).is_some_and(|before| before != now));
         self.seen = seen;
         changed
@@ -334,6 +335,11 @@ impl Watching {
 struct Turn {
     paths: Option<Vec<PathBuf>>,
     trigger: bool,
+}
+
+/// That of the file the path leads to, if there is one.
+fn fingerprint(path: &Path) -> Option<Fingerprint> {
+    fs::metadata(path).ok().map(|meta| Fingerprint::from(&meta))
 }
 
 fn changed_recently(path: &Path) -> bool {

@@ -9,6 +9,7 @@ pub mod body;
 pub mod context;
 pub mod control;
 pub mod document;
+pub mod fingerprint;
 pub mod headers;
 pub mod known;
 pub mod metrics;
@@ -19,6 +20,7 @@ pub mod response;
 
 pub use body::{Body, BodyError, BodyStream};
 pub use context::{Connection, Context, RouteInfo, Scheme};
+pub use fingerprint::Fingerprint;
 pub use headers::Headers;
 pub use known::Known;
 pub use plugin::{Chain, Next, Plugin, Terminal};

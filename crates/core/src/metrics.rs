@@ -157,6 +157,19 @@ pub struct Shard {
     pub in_flight: Counter,
     /// Time from the head of the request to the end of the answer.
     pub latency: Histogram,
+    /// What a target does at layer 4.
+    pub layer4: Layer4Shard,
+}
+
+/// Connections whose bytes are passed on to a target as they are.
+#[derive(Default)]
+pub struct Layer4Shard {
+    /// Connections that the target took.
+    pub connections: Counter,
+    /// Bytes of clients that the target took.
+    pub sent: Counter,
+    /// Bytes of the target that clients took.
+    pub received: Counter,
 }
 
 /// A route's or target's counts, one shard a worker, made at first use.
@@ -188,6 +201,9 @@ impl Series {
             }
             total.in_flight = total.in_flight.wrapping_add(shard.in_flight.get());
             total.latency.add(&shard.latency);
+            total.layer4.connections += shard.layer4.connections.get();
+            total.layer4.sent += shard.layer4.sent.get();
+            total.layer4.received += shard.layer4.received.get();
         }
         total
     }
@@ -202,6 +218,19 @@ pub struct Total {
     pub in_flight: u64,
     /// See [`Shard::latency`].
     pub latency: Latencies,
+    /// See [`Shard::layer4`].
+    pub layer4: Layer4,
+}
+
+/// A [`Layer4Shard`]'s sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Layer4 {
+    /// See [`Layer4Shard::connections`].
+    pub connections: u64,
+    /// See [`Layer4Shard::sent`].
+    pub sent: u64,
+    /// See [`Layer4Shard::received`].
+    pub received: u64,
 }
 
 impl Total {
@@ -219,6 +248,8 @@ pub struct WorkerShard {
     pub connections_accepted: Counter,
     /// Client connections open.
     pub connections_open: Counter,
+    /// Client connections closed for their PROXY header.
+    pub proxy_headers_refused: Counter,
     /// Connections made to targets.
     pub upstream_connects: Counter,
     /// Requests that went over a pooled connection.
@@ -227,6 +258,12 @@ pub struct WorkerShard {
     pub retries: Counter,
     /// Connections switched to another protocol and open.
     pub tunnels_open: Counter,
+    /// TLS handshakes with clients that came to their end.
+    pub handshakes: Counter,
+    /// TLS handshakes with clients that failed or took too long.
+    pub handshakes_failed: Counter,
+    /// HTTP/2 connections cut off because they flooded us with frames that cost them nothing.
+    pub h2_floods: Counter,
     /// Requests the gateway turned away, by [`Kind`].
     pub rejects: [Counter; Kind::ALL.len()],
     /// Tasks that panicked. Each is a bug.

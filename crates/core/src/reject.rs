@@ -71,6 +71,8 @@ kinds! {
     BadTarget => BAD_REQUEST, "bad-target", "Bad Request Target", Client, false;
     /// No route matches.
     NoRoute => NOT_FOUND, "no-route", "Not Found", Client, false;
+    /// The request is for a host that the connection's certificate is not for (RFC 9110 §15.5.20).
+    Misdirected => MISDIRECTED_REQUEST, "misdirected", "Misdirected Request", Client, true;
     /// A route matches but for the method.
     MethodNotAllowed => METHOD_NOT_ALLOWED, "method-not-allowed", "Method Not Allowed", Client, false;
     /// Head or body did not come in time.

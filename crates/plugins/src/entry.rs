@@ -1,5 +1,7 @@
 //! What the list of plugins is made of.
 
+use std::path::PathBuf;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use tollgate_core::Plugin;
@@ -61,6 +63,8 @@ pub struct Entry {
     pub stage: Stage,
     /// Makes a link of a chain from its `config:`, or says all that is wrong with that.
     pub compile: fn(&Raw) -> Result<Link, Vec<Problem>>,
+    /// The files that its `config:` names. When one of them changes, the config is compiled anew.
+    pub files: fn(&Raw) -> Vec<PathBuf>,
     /// The schema of its `config:`.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
@@ -72,17 +76,33 @@ pub(crate) trait Definition: Plugin + Sized {
     /// Its `config:` as written.
     type Config: DeserializeOwned + JsonSchema;
 
+    /// The files that the config names: a change of one is a change of the config.
+    fn files(_config: Self::Config) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Turns the config as written into the plugin as run. `raw` is where it was written, for errors.
     fn compile(config: Self::Config, raw: &Raw) -> Result<Self, Vec<Problem>>;
 }
 
 /// The entry of a plugin.
 pub(crate) const fn entry<D: Definition>(stage: Stage) -> Entry {
-    Entry { name: D::NAME, stage, compile: compile::<D>, schema: SchemaGenerator::subschema_for::<D::Config> }
+    Entry {
+        name: D::NAME,
+        stage,
+        compile: compile::<D>,
+        files: files::<D>,
+        schema: SchemaGenerator::subschema_for::<D::Config>,
+    }
 }
 
 fn compile<D: Definition>(raw: &Raw) -> Result<Link, Vec<Problem>> {
     D::compile(raw.decode()?, raw).map(Link::new)
+}
+
+/// Where the config is wrong it names none: it must change itself first.
+fn files<D: Definition>(raw: &Raw) -> Vec<PathBuf> {
+    raw.decode().map(D::files).unwrap_or_default()
 }
 
 /// The value, if nothing is wrong.

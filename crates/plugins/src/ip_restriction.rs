@@ -1,4 +1,4 @@
-//! `ip-restriction`: who may come, by address.
+//! `ip-restriction`: who may come, by address, by country and by autonomous system.
 //!
 //! ```yaml
 //! plugins:
@@ -6,69 +6,157 @@
 //!     config:
 //!       allow: [10.0.0.0/8, 2001:db8::/32]
 //!       deny: [10.6.6.6]
+//!       allow_countries: [DE, AT]
+//!       deny_asns: [64496]
+//!       database: { country: GeoLite2-Country.mmdb, asn: GeoLite2-ASN.mmdb }
 //! ```
-//! An address in `deny` is refused even if it is in `allow`; with a non-empty `allow` every other address is refused.
+//! An address in one of the `deny` lists is refused even if an `allow` list has it. With any `allow` list, whatever is in none
+//! of them is refused: so is an address of which a database knows nothing, which without an `allow` list passes.
+
+mod database;
+mod networks;
+mod places;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tollgate_core::document::{Cidr, Problem, Raw};
 use tollgate_core::plugin::{Next, Outcome, Plugin};
 use tollgate_core::{Context, Kind, Reject, Request};
 
-use crate::entry::{Definition, not_built, unless};
+use crate::entry::{Definition, unless};
+use database::Database;
+use networks::Networks;
+use places::{Asn, Country, Place};
 
-/// Who may come, by address. At least one of the lists is needed.
+/// Who may come, by address, by country and by autonomous system. At least one of the lists is needed.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "ip-restriction")]
 pub(crate) struct Config {
-    /// Networks and addresses that may come; all others may not. Empty: everyone who is not in `deny`.
+    /// Networks and addresses that may come. Once there is any `allow` list, only who is in one of them may come.
     allow: Vec<Cidr>,
-    /// Networks and addresses that may not come, even if they are in `allow`.
+    /// Networks and addresses that may not come, even if they are in an `allow` list.
     deny: Vec<Cidr>,
-    #[schemars(skip)]
-    allow_countries: IgnoredAny,
-    #[schemars(skip)]
-    deny_countries: IgnoredAny,
-    #[schemars(skip)]
-    allow_asns: IgnoredAny,
-    #[schemars(skip)]
-    deny_asns: IgnoredAny,
-    #[schemars(skip)]
-    database: IgnoredAny,
+    /// Countries that may come, as `allow`. Needs `database.country`.
+    allow_countries: Vec<Country>,
+    /// Countries that may not come, even if they are in an `allow` list. Needs `database.country`.
+    deny_countries: Vec<Country>,
+    /// Autonomous systems (the networks of providers, by number) that may come, as `allow`. Needs `database.asn`.
+    allow_asns: Vec<Asn>,
+    /// Autonomous systems that may not come, even if they are in an `allow` list. Needs `database.asn`.
+    deny_asns: Vec<Asn>,
+    /// The files that say what an address is.
+    database: Files,
+}
+
+/// Databases in MaxMind's format. A file that is replaced is read again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ip-restriction-database")]
+struct Files {
+    /// A database that knows countries, such as GeoLite2-Country.
+    country: Option<PathBuf>,
+    /// A database that knows autonomous systems, such as GeoLite2-ASN.
+    asn: Option<PathBuf>,
 }
 
 /// The plugin as run.
 pub(crate) struct IpRestriction {
-    /// `None`: everyone.
-    allow: Option<Networks>,
+    /// Whether there is no `allow` list of any kind.
+    open: bool,
+    allow: Networks,
     deny: Networks,
+    countries: Option<Places<Country>>,
+    asns: Option<Places<Asn>>,
+}
+
+/// The lists of one kind, and the database that they are looked up by.
+struct Places<P> {
+    allow: Vec<P>,
+    deny: Vec<P>,
+    database: Arc<Database>,
 }
 
 impl Definition for IpRestriction {
     const NAME: &'static str = "ip-restriction";
     type Config = Config;
 
+    fn files(config: Config) -> Vec<PathBuf> {
+        config.database.country.into_iter().chain(config.database.asn).collect()
+    }
+
     fn compile(config: Config, raw: &Raw) -> Result<Self, Vec<Problem>> {
-        let later = ["allow_countries", "deny_countries", "allow_asns", "deny_asns", "database"];
-        let mut problems: Vec<_> = not_built(raw, &later).collect();
-        if problems.is_empty() && config.allow.is_empty() && config.deny.is_empty() {
+        let mut problems = Vec::new();
+        let Config { allow, deny, allow_countries, deny_countries, allow_asns, deny_asns, database } = config;
+        let open = allow.is_empty() && allow_countries.is_empty() && allow_asns.is_empty();
+        if open && deny.is_empty() && deny_countries.is_empty() && deny_asns.is_empty() {
             let help = "to refuse everyone, write `deny: [0.0.0.0/0, \"::/0\"]`".to_owned();
-            problems.push(raw.problem("", "at least one address is needed in `allow` or `deny`", Some(help)));
+            problems.push(raw.problem("", "at least one entry is needed in an `allow` or `deny` list", Some(help)));
         }
-        let allow = (!config.allow.is_empty()).then(|| Networks::new(&config.allow));
-        unless(problems, Self { allow, deny: Networks::new(&config.deny) })
+        let countries = Places::new(allow_countries, deny_countries, database.country, raw, &mut problems);
+        let asns = Places::new(allow_asns, deny_asns, database.asn, raw, &mut problems);
+        let (allow, deny) = (Networks::new(&allow), Networks::new(&deny));
+        unless(problems, Self { open, allow, deny, countries, asns })
+    }
+}
+
+impl<P: Place> Places<P> {
+    /// `None`: there are no such lists, and no database is opened for them; or something is wrong.
+    fn new(
+        mut allow: Vec<P>,
+        mut deny: Vec<P>,
+        file: Option<PathBuf>,
+        raw: &Raw,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let list = match (allow.is_empty(), deny.is_empty()) {
+            (true, true) => return None,
+            (false, _) => P::ALLOW,
+            (true, false) => P::DENY,
+        };
+        let Some(file) = file else {
+            let help = format!("name one: `database: {{ {}: FILE.mmdb }}`, such as {}", P::KEY, P::SUCH_AS);
+            problems.push(raw.problem(list, format!("`{list}` needs a database of {}", P::PLURAL), Some(help)));
+            return None;
+        };
+        allow.sort_unstable();
+        deny.sort_unstable();
+        match Database::open::<P>(&file) {
+            Ok(database) => Some(Self { allow, deny, database }),
+            Err(unusable) => {
+                let place = format!("database.{}", P::KEY);
+                problems.push(raw.problem(&place, unusable.why, Some(unusable.help)));
+                None
+            }
+        }
+    }
+
+    /// Whether the address is denied here; that it is allowed here is noted.
+    fn deny(&self, address: IpAddr, allowed: &mut bool) -> bool {
+        if *allowed && self.deny.is_empty() {
+            // Whatever the database says, nothing would change.
+            return false;
+        }
+        let Some(place) = self.database.find::<P>(address) else { return false };
+        *allowed = *allowed || self.allow.binary_search(&place).is_ok();
+        self.deny.binary_search(&place).is_ok()
     }
 }
 
 impl IpRestriction {
     fn admits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        !self.deny.contain(address) && self.allow.as_ref().is_none_or(|allow| allow.contain(address))
+        if self.deny.contain(address) {
+            return false;
+        }
+        let mut allowed = self.open || self.allow.contain(address);
+        let denied = self.countries.as_ref().is_some_and(|countries| countries.deny(address, &mut allowed))
+            || self.asns.as_ref().is_some_and(|asns| asns.deny(address, &mut allowed));
+        allowed && !denied
     }
 }
 
@@ -87,134 +175,5 @@ impl Plugin for IpRestriction {
     }
 }
 
-/// Sets of addresses as sorted ranges that neither overlap nor touch: looked up by binary search.
-struct Networks {
-    v4: Vec<(u32, u32)>,
-    v6: Vec<(u128, u128)>,
-}
-
-impl Networks {
-    fn new(networks: &[Cidr]) -> Self {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for network in networks {
-            match network.get() {
-                IpNet::V4(net) => v4.push((net.network().to_bits(), net.broadcast().to_bits())),
-                IpNet::V6(net) => {
-                    let (first, last) = (net.network(), net.broadcast());
-                    // An IPv4 client on a socket for both shows as ::ffff:a.b.c.d, and is looked up as a.b.c.d.
-                    match (first.to_ipv4_mapped(), last.to_ipv4_mapped()) {
-                        (Some(first), Some(last)) => v4.push((first.to_bits(), last.to_bits())),
-                        _ => v6.push((first.to_bits(), last.to_bits())),
-                    }
-                }
-            }
-        }
-        Self { v4: merged(v4, |end| end.checked_add(1)), v6: merged(v6, |end| end.checked_add(1)) }
-    }
-
-    fn contain(&self, address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(address) => within(&self.v4, address.to_bits()),
-            IpAddr::V6(address) => within(&self.v6, address.to_bits()),
-        }
-    }
-}
-
-fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>, after: impl Fn(T) -> Option<T>) -> Vec<(T, T)> {
-    ranges.sort_unstable();
-    let mut merged: Vec<(T, T)> = Vec::with_capacity(ranges.len());
-    for (start, end) in ranges {
-        match merged.last_mut() {
-            Some((_, last)) if after(*last).is_none_or(|next| start <= next) => *last = end.max(*last),
-            _ => merged.push((start, end)),
-        }
-    }
-    merged.shrink_to_fit();
-    merged
-}
-
-fn within<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
-    let starting_before = ranges.partition_point(|(start, _)| *start <= address);
-    starting_before.checked_sub(1).and_then(|last| ranges.get(last)).is_some_and(|(_, end)| address <= *end)
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value as Json, json};
-
-    use super::*;
-    use crate::testing::{Exchange, Seen, link, problems};
-
-    fn from(client: &'static str, config: Json) -> Seen {
-        Exchange { client, ..Exchange::default() }.run(&[link("ip-restriction", config)])
-    }
-
-    #[test]
-    fn addresses_are_let_in_or_not() {
-        let both = json!({"allow": ["10.0.0.0/8", "2001:db8::/32"], "deny": ["10.6.0.0/16", "2001:db8::1"]});
-        for (client, config, status) in [
-            ("10.1.2.3", both.clone(), 200),
-            ("10.6.2.3", both.clone(), 403),
-            ("11.0.0.1", both.clone(), 403),
-            ("2001:db8::2", both.clone(), 200),
-            ("2001:db8::1", both.clone(), 403),
-            ("::ffff:10.1.2.3", both.clone(), 200),
-            ("::ffff:10.6.2.3", both, 403),
-            ("11.0.0.1", json!({"deny": ["10.0.0.0/8"]}), 200),
-            ("10.0.0.1", json!({"deny": ["10.0.0.0/8"]}), 403),
-            ("10.0.0.1", json!({"deny": ["::ffff:10.0.0.0/104"]}), 403),
-            ("11.0.0.1", json!({"deny": ["::ffff:10.0.0.0/104"]}), 200),
-            ("10.0.0.1", json!({"deny": ["::/0"]}), 200),
-            ("::ffff:10.0.0.1", json!({"deny": ["::/0"]}), 200),
-            ("ffff::1", json!({"deny": ["::/0"]}), 403),
-            ("255.255.255.255", json!({"allow": ["0.0.0.0/0"]}), 200),
-            ("ffff::1", json!({"allow": ["0.0.0.0/0"]}), 403),
-        ] {
-            let seen = from(client, config.clone());
-            assert_eq!(seen.status(), status, "{client} with {config}");
-            assert_eq!(seen.request.is_some(), status == 200, "{client} with {config}");
-        }
-    }
-
-    #[test]
-    fn the_refusal_says_who_and_why() {
-        let seen = from("10.0.0.1", json!({"deny": ["10.0.0.1"]}));
-        assert_eq!(seen.answered_by, Some("ip-restriction"));
-        let body: Json = serde_json::from_str(seen.text()).unwrap();
-        assert_eq!(body["type"], "https://tollgate.dev/problems/forbidden");
-        assert_eq!(body["request_id"].as_str().map(str::len), Some(36), "though request-id runs later");
-        assert!(!seen.text().contains("10.0.0.1"));
-    }
-
-    #[test]
-    fn ten_thousand_networks_become_what_they_cover() {
-        let every_other: Vec<Cidr> =
-            (0..10_000u32).map(|n| format!("10.{}.{}.0/25", n / 256, n % 256).parse().unwrap()).collect();
-        let networks = Networks::new(&every_other);
-        assert_eq!(networks.v4.len(), 10_000);
-        for n in 0..10_000u32 {
-            let start = (10 << 24) | (n << 8);
-            assert!(within(&networks.v4, start) && within(&networks.v4, start + 127));
-            assert!(!within(&networks.v4, start + 128) && !within(&networks.v4, start.wrapping_sub(1)));
-        }
-        let touching: Vec<Cidr> = (0..256u32).rev().map(|n| format!("10.0.{n}.0/24").parse().unwrap()).collect();
-        assert_eq!(Networks::new(&touching).v4, [(10 << 24, (10 << 24) + 0xffff)]);
-    }
-
-    #[test]
-    fn what_is_wrong_is_said() {
-        assert_eq!(
-            problems("ip-restriction", json!({})),
-            ["at least one address is needed in `allow` or `deny` \
-                 (to refuse everyone, write `deny: [0.0.0.0/0, \"::/0\"]`)"]
-        );
-        for key in ["allow_countries", "deny_countries", "allow_asns", "deny_asns", "database"] {
-            let all = problems("ip-restriction", json!({key: ["KP"]}));
-            assert_eq!(all.len(), 1);
-            assert!(all[0].contains("not built yet"), "{all:?}");
-        }
-        assert_eq!(problems("ip-restriction", json!({"alow": ["10.0.0.0/8"]})).len(), 1);
-        let all = problems("ip-restriction", json!({"allow": ["10.0.0.1/8", "x"]}));
-        assert_eq!(all.len(), 2, "both at once: {all:?}");
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! For tests: configs from JSON, and a request run through a chain with a scripted service at its end.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
@@ -39,6 +40,12 @@ fn compile(name: &str, config: &Json) -> Result<Link, Vec<Problem>> {
 #[allow(clippy::needless_pass_by_value, reason = "tests hand over `json!` values")]
 pub(crate) fn link(name: &str, config: Json) -> Link {
     compile(name, &config).unwrap_or_else(|problems| panic!("{name}: {problems:?}"))
+}
+
+/// The files that a config names.
+pub(crate) fn files(name: &str, config: &Json) -> Vec<PathBuf> {
+    let Lookup::Built(entry, _) = lookup(name) else { panic!("no plugin `{name}`") };
+    (entry.files)(&Raw::new(node(config), "config"))
 }
 
 /// What is wrong with a config; empty if nothing is.

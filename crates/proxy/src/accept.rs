@@ -8,12 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::AbortHandle;
+use tollgate_tls::ServerTls;
 
+use crate::buffer::Buffer;
+use crate::caller::Peer;
+use crate::handshake;
 use crate::http1::connection;
-use crate::snapshot::{Address, Listener};
+use crate::http2;
+use crate::layer4;
+use crate::proxy_protocol;
+use crate::snapshot::{Address, Listener, Protocol};
 use crate::stream::Stream;
 use crate::worker::{ListenSocket, Worker};
 
@@ -59,7 +66,7 @@ fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<Vec<ListenSocket>
 }
 
 fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if shared {
         socket.set_reuse_port(true)?;
@@ -205,8 +212,46 @@ async fn start(worker: &Rc<Worker>, listener: &RefCell<Arc<Listener>>, stream: S
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _guard = guard;
-        connection::serve(&worker, stream, listener, peer).await;
+        serve(&worker, stream, listener, peer).await;
     });
+}
+
+/// What a connection begins with, and then its protocol. What is rare is boxed: it would make every connection larger.
+async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Listener>, mut peer: Option<SocketAddr>) {
+    if listener.proxy_protocol {
+        peer = Box::pin(proxy_protocol::peer(worker, &stream, &listener, peer)).await;
+        if peer.is_none() {
+            return;
+        }
+    }
+    match listener.protocol {
+        Protocol::Http => match &listener.tls {
+            None => connection::serve(worker, stream, Peer::new(listener, peer, None)).await,
+            Some(tls) => {
+                let tls = tls.clone();
+                Box::pin(serve_tls(worker, stream, listener, tls, peer)).await;
+            }
+        },
+        Protocol::Tcp | Protocol::TlsPassthrough => Box::pin(layer4::serve(worker, stream, listener, peer)).await,
+    }
+}
+
+/// TLS first, and then the version of HTTP that the client chose by it.
+async fn serve_tls(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    listener: Arc<Listener>,
+    tls: Arc<ServerTls>,
+    peer: Option<SocketAddr>,
+) {
+    // Boxed on its own: it is over before the rest begins.
+    let Some(secured) = Box::pin(handshake::accept(worker, stream, &listener, &tls)).await else { return };
+    let peer = Peer::new(listener, peer, Some(secured.session));
+    if secured.http2 {
+        http2::connection::serve(worker, secured.stream, Buffer::default(), peer).await;
+    } else {
+        connection::serve(worker, secured.stream, peer).await;
+    }
 }
 
 /// Counts a connection for as long as it lives, however it ends.

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tollgate_core::headers::Lines;
 use tollgate_core::{Context, Known, Request, Scheme};
 
-use crate::http1::client::Client;
+use crate::caller::Peer;
 
 type Bytes = SmallVec<[u8; 128]>;
 
@@ -23,34 +23,34 @@ pub(crate) struct Forwarding {
 
 /// Sets the client's address and scheme in the context, and the forwarding fields of the request. From a peer that is
 /// not trusted none came this far; from a trusted one they are continued.
-pub(crate) fn apply(cx: &mut Context<'_>, request: &mut Request, client: &Client) {
-    if client.info.peer_trusted {
-        believe(cx, request, &client.listener.trusted_proxies);
-        continue_fields(cx, request, client);
+pub(crate) fn apply(cx: &mut Context<'_>, request: &mut Request, peer: &Peer) {
+    if peer.info.peer_trusted {
+        believe(cx, request, &peer.listener.trusted_proxies);
+        continue_fields(cx, request, peer);
         let entry = via_entry(request.version);
         request.headers.add_line(Known::Via, "Via", &[entry]);
         return;
     }
-    let mut forwarding = client.forwarding.borrow_mut();
+    let mut forwarding = peer.forwarding.borrow_mut();
     if forwarding.version != Some(request.version) || *forwarding.authority != *request.authority() {
-        *forwarding = fresh(request, client);
+        *forwarding = fresh(request, peer);
     }
     // Our entry of `Via` comes last, as a line of its own: the lines of a list field are one list (RFC 9110 §5.3).
     request.headers.add_lines(&forwarding.lines);
 }
 
-fn fresh(request: &Request, client: &Client) -> Forwarding {
+fn fresh(request: &Request, peer: &Peer) -> Forwarding {
     let host = request.authority().as_bytes();
-    let port = client.info.port.to_string();
-    let forwarded = element(&client.peer_text, client.info.scheme, host).concat();
+    let port = peer.info.port.to_string();
+    let forwarded = element(&peer.text, peer.info.scheme, host).concat();
     let mut fields: SmallVec<[(&str, &[u8]); 6]> = SmallVec::new();
-    fields.push(("X-Forwarded-For", client.peer_text.as_bytes()));
-    fields.push(("X-Forwarded-Proto", client.info.scheme.as_str().as_bytes()));
+    fields.push(("X-Forwarded-For", peer.text.as_bytes()));
+    fields.push(("X-Forwarded-Proto", peer.info.scheme.as_str().as_bytes()));
     if !host.is_empty() {
         fields.push(("X-Forwarded-Host", host));
     }
     // A unix socket has none.
-    if client.info.port != 0 {
+    if peer.info.port != 0 {
         fields.push(("X-Forwarded-Port", port.as_bytes()));
     }
     fields.push(("Forwarded", &forwarded));
@@ -72,24 +72,24 @@ fn element<'a>(address: &'a str, scheme: Scheme, host: &'a [u8]) -> [&'a [u8]; 7
     [open, address.as_bytes(), close, before, host, after, scheme.as_str().as_bytes()]
 }
 
-fn continue_fields(cx: &Context<'_>, request: &mut Request, client: &Client) {
+fn continue_fields(cx: &Context<'_>, request: &mut Request, peer: &Peer) {
     let host = Bytes::from_slice(request.authority().as_bytes());
     let headers = &request.headers;
     let (has_list, has_forwarded) = (headers.has(Known::XForwardedFor), headers.has(Known::Forwarded));
     let names_origin = headers.has(Known::XForwardedProto) || headers.has(Known::XForwardedHost);
     // Where the proxy speaks in one of the two ways only, the other begins with what it said: they must not differ.
     let client_text = cx.client_ip.to_string();
-    if has_forwarded && !has_list && client_text != *client.peer_text {
+    if has_forwarded && !has_list && client_text != *peer.text {
         append(request, Known::XForwardedFor, "X-Forwarded-For", client_text.as_bytes());
     }
-    if has_list && !has_forwarded && client_text != *client.peer_text {
+    if has_list && !has_forwarded && client_text != *peer.text {
         append(request, Known::Forwarded, "Forwarded", &element(&client_text, cx.scheme, &host).concat());
     }
-    append(request, Known::XForwardedFor, "X-Forwarded-For", client.peer_text.as_bytes());
-    append(request, Known::Forwarded, "Forwarded", &element(&client.peer_text, client.info.scheme, &host).concat());
+    append(request, Known::XForwardedFor, "X-Forwarded-For", peer.text.as_bytes());
+    append(request, Known::Forwarded, "Forwarded", &element(&peer.text, peer.info.scheme, &host).concat());
     let mut port = itoa::Buffer::new();
     // Our port belongs to our scheme and host, not to those that the proxy names.
-    let port = if names_origin { "" } else { port.format(client.info.port) };
+    let port = if names_origin { "" } else { port.format(peer.info.port) };
     let scheme = cx.scheme.as_str().as_bytes();
     for (known, name, value) in [
         (Known::XForwardedProto, "X-Forwarded-Proto", scheme),
@@ -117,7 +117,11 @@ fn append(request: &mut Request, known: Known, name: &str, value: &[u8]) {
 }
 
 fn via_entry(version: Version) -> &'static [u8] {
-    if version == Version::HTTP_10 { b"1.0 tollgate" } else { b"1.1 tollgate" }
+    match version {
+        Version::HTTP_10 => b"1.0 tollgate",
+        Version::HTTP_2 => b"2.0 tollgate",
+        _ => b"1.1 tollgate",
+    }
 }
 
 /// The client is the last address in the list that is not a trusted proxy's own; the scheme is what the proxy says.

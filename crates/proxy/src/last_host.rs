@@ -11,6 +11,8 @@ pub(crate) struct LastHost {
     /// As the client wrote it; empty before the first request.
     written: Box<str>,
     canonical: Box<str>,
+    /// Whether the connection's certificate is for it, once that was asked.
+    covered: Option<bool>,
     /// The routes it can lead to, in the snapshot of this generation; 0 is none's.
     scope: (u64, Scope),
 }
@@ -25,20 +27,30 @@ impl LastHost {
             let text = std::str::from_utf8(raw)
                 .map_err(|error| AuthorityError::BadByte(raw.get(error.valid_up_to()).copied().unwrap_or_default()))?;
             let canonical = normalize::authority_text(text)?.host.into_owned().into_boxed_str();
-            *self = Self { written: text.into(), canonical, scope: (0, Scope::default()) };
+            *self = Self { written: text.into(), canonical, ..Self::default() };
         }
         Ok((&self.written, &self.canonical))
     }
 
     /// The routes of `snapshot` that the canonical `host` can lead to; empty stands for none.
     pub(crate) fn scope(&mut self, host: &str, snapshot: &Snapshot, generation: u64) -> &Scope {
-        if *self.canonical != *host {
-            *self = Self { canonical: host.into(), ..Self::default() };
-        }
+        self.turn_to(host);
         if self.scope.0 != generation {
             self.scope = (generation, snapshot.router.scope(Some(host).filter(|host| !host.is_empty())));
         }
         &self.scope.1
+    }
+
+    /// Whether the connection's certificate is for the canonical `host`, of which `covers` is sure.
+    pub(crate) fn is_covered(&mut self, host: &str, covers: impl FnOnce(&str) -> bool) -> bool {
+        self.turn_to(host);
+        *self.covered.get_or_insert_with(|| covers(host))
+    }
+
+    fn turn_to(&mut self, host: &str) {
+        if *self.canonical != *host {
+            *self = Self { canonical: host.into(), ..Self::default() };
+        }
     }
 }
 

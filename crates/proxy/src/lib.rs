@@ -7,9 +7,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod accept;
+pub(crate) mod handshake;
+pub mod proxy_protocol;
+pub(crate) mod layer4;
 pub(crate) mod http1;
+pub(crate) mod http2;
 #[allow(clippy::indexing_slicing, reason = "tables of 256, indexed by bytes")]
 pub mod normalize;
+pub(crate) mod caller;
 pub(crate) mod last_host;
 pub(crate) mod forward;
 pub mod route;

@@ -62,17 +62,15 @@ const fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
-impl Line<'_> {
-    /// The line as bytes, its line feed included.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(512);
-        // Writing strings and numbers into memory cannot fail; half a line would be worse than none.
-        if serde_json::to_writer(&mut bytes, self).is_err() {
-            bytes.clear();
-        }
-        bytes.push(b'\n');
-        bytes
+/// A line as bytes, its line feed included.
+pub(crate) fn line(line: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    // Writing strings and numbers into memory cannot fail; half a line would be worse than none.
+    if serde_json::to_writer(&mut bytes, line).is_err() {
+        bytes.clear();
     }
+    bytes.push(b'\n');
+    bytes
 }
 
 /// The time `elapsed` ago, as RFC 3339 in UTC with milliseconds.

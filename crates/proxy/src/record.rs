@@ -7,7 +7,7 @@ use http::{Method, StatusCode, Version};
 use tollgate_core::metrics::Shard;
 use tollgate_core::{Context, Reject, Request};
 
-use crate::http1::client::Client;
+use crate::caller::Peer;
 use crate::log::{self, Line};
 use crate::snapshot::{Route, Snapshot};
 use crate::worker::Worker;
@@ -91,7 +91,7 @@ impl<'a> Record<'a> {
             scheme: cx.scheme.as_str(),
             host: &notes.host,
             path: &notes.path,
-            protocol: if notes.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
+            protocol: protocol(notes.version),
             status: sent.status.as_u16(),
             complete: sent.complete,
             bytes_sent: sent.bytes,
@@ -108,7 +108,7 @@ impl<'a> Record<'a> {
             user_agent: &notes.user_agent,
         };
         // The log may have moved while the request ran.
-        write(self.worker, &self.worker.view().snapshot, &line);
+        write(self.worker, &self.worker.view().snapshot, log::line(&line));
     }
 }
 
@@ -123,7 +123,7 @@ impl Drop for Record<'_> {
 /// Records a request that was refused before it had a route.
 pub(crate) fn refused(
     worker: &Rc<Worker>,
-    client: &Client,
+    peer: &Peer,
     reject: &Reject,
     status: StatusCode,
     sent: Sent,
@@ -141,11 +141,11 @@ pub(crate) fn refused(
     let elapsed = started.elapsed();
     let line = Line {
         time: log::timestamp(elapsed),
-        client: client.info.peer_ip().to_string(),
+        client: peer.info.peer_ip().to_string(),
         request_id: "",
-        listener: &client.info.listener,
+        listener: &peer.info.listener,
         method: "",
-        scheme: client.info.scheme.as_str(),
+        scheme: peer.info.scheme.as_str(),
         host: "",
         path: "",
         protocol: "HTTP/1.1",
@@ -164,10 +164,20 @@ pub(crate) fn refused(
         cause: reject.causes(),
         user_agent: "",
     };
-    write(worker, snapshot, &line);
+    write(worker, snapshot, log::line(&line));
 }
 
-fn is_logged(snapshot: &Snapshot) -> bool {
+/// A version's name.
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// True if what is at hand belongs to the share that is logged.
+pub(crate) fn is_logged(snapshot: &Snapshot) -> bool {
     snapshot.access_log.as_ref().is_some_and(|log| log.sample >= 1.0 || fastrand::f64() < log.sample)
 }
 
@@ -178,7 +188,8 @@ fn count_answer(shard: &Shard, sent: &Sent) {
     }
 }
 
-fn count_reject(worker: &Worker, reject: &Reject) {
+/// Counts what was turned away, by its kind.
+pub(crate) fn count_reject(worker: &Worker, reject: &Reject) {
     worker.count(|count| {
         if let Some(counter) = count.rejects.get(reject.kind as usize) {
             counter.add(1);
@@ -186,9 +197,10 @@ fn count_reject(worker: &Worker, reject: &Reject) {
     });
 }
 
-fn write(worker: &Worker, snapshot: &Snapshot, line: &Line<'_>) {
+/// Gives a line to the log, if there is one.
+pub(crate) fn write(worker: &Worker, snapshot: &Snapshot, line: Vec<u8>) {
     if let Some(log) = &snapshot.access_log
-        && !log.sink.try_send(line.bytes())
+        && !log.sink.try_send(line)
     {
         worker.count(|count| count.log_drops.add(1));
     }

@@ -9,12 +9,10 @@ use tollgate_core::context::Captures;
 use tollgate_core::plugin::Outcome;
 use tollgate_core::{Context, Kind, Known, Reject, Request, Response, Terminal};
 
+use crate::caller::{Caller, Peer};
 use crate::forward;
-use crate::http1::client::Client;
 use crate::http1::fields;
-use crate::http1::relay;
 use crate::http1::request::ALLOWED;
-use crate::http1::write::Exchange;
 use crate::normalize;
 use crate::record::{Record, Sent};
 use crate::route::{FieldLookup, Found, Match, Query};
@@ -23,23 +21,23 @@ use crate::snapshot::{PathPart, Route};
 use crate::timer;
 use crate::worker::{View, Worker};
 
-/// Handles a request from its head to the last byte of its answer.
+/// Handles a request from its head to the last byte of its answer, which `reply` sends.
 pub(crate) async fn run(
     worker: &Rc<Worker>,
-    client: &Rc<Client>,
+    client: &Rc<dyn Caller>,
     mut request: Request,
-    exchange: Exchange,
     started: Instant,
+    reply: impl AsyncFnOnce(&mut Response) -> Sent,
 ) -> Sent {
     let view = worker.view();
-    let Way { route, captures, end } = find(&view, &request, client);
+    let Way { route, captures, end } = find(&view, &request, client.peer());
     let record = Record::start(worker, &view.snapshot, route, &request, started);
-    let mut cx = Context::new(&client.info, &route.info, started);
+    let mut cx = Context::new(&client.peer().info, &route.info, started);
     cx.captures = captures;
-    forward::apply(&mut cx, &mut request, client);
+    forward::apply(&mut cx, &mut request, client.peer());
     let end = End { worker, view: &view, client, route, way: end };
     let mut response = route.chain.run(&mut cx, request, &end).await;
-    let sent = relay::answer(worker, client, &mut response, exchange).await;
+    let sent = reply(&mut response).await;
     // What the response still holds, and the record, go by one reading of the clock.
     let ended = timer::exact_now();
     drop(response);
@@ -70,6 +68,8 @@ enum Refusal {
     Method(Box<str>),
     /// No route matches.
     NoRoute,
+    /// The connection's certificate is not for the host.
+    Misdirected,
 }
 
 impl Refusal {
@@ -78,11 +78,12 @@ impl Refusal {
             Self::Method(allow) => Reject::new(Kind::MethodNotAllowed, "This resource does not take this method.")
                 .with_header("Allow", allow.clone()),
             Self::NoRoute => Reject::new(Kind::NoRoute, "No route matches this request."),
+            Self::Misdirected => Reject::new(Kind::Misdirected, "This connection's certificate is not for this host."),
         }
     }
 }
 
-fn find<'s>(view: &'s View, request: &Request, client: &Client) -> Way<'s> {
+fn find<'s>(view: &'s View, request: &Request, peer: &Peer) -> Way<'s> {
     let snapshot = &view.snapshot;
     let unrouted = |end| Way { route: &snapshot.unrouted, captures: Captures::new(), end };
     if request.method == Method::OPTIONS {
@@ -94,16 +95,19 @@ fn find<'s>(view: &'s View, request: &Request, client: &Client) -> Way<'s> {
         }
     }
     let host = request.host();
+    if !peer.serves(host) {
+        return unrouted(WayEnd::Refuse(Refusal::Misdirected));
+    }
     let query = Query {
         host: (!host.is_empty()).then_some(host),
         path: request.path(),
         method: request.method.as_str(),
-        listener: client.listener.id,
+        listener: peer.listener.id,
         headers: &Fields(request),
         query: request.query().unwrap_or_default(),
         preflight_method: preflight(request),
     };
-    let found = snapshot.router.find_within(client.host.borrow_mut().scope(host, snapshot, view.generation), &query);
+    let found = snapshot.router.find_within(peer.host.borrow_mut().scope(host, snapshot, view.generation), &query);
     let matched = match found {
         Found::Route(matched) => matched,
         Found::MethodNotAllowed(allow) => return unrouted(WayEnd::Refuse(Refusal::Method(allow.into()))),
@@ -143,7 +147,7 @@ impl FieldLookup for Fields<'_> {
 struct End<'a> {
     worker: &'a Rc<Worker>,
     view: &'a Rc<View>,
-    client: &'a Rc<Client>,
+    client: &'a Rc<dyn Caller>,
     route: &'a Route,
     way: WayEnd,
 }

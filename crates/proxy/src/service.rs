@@ -20,6 +20,10 @@ use std::time::Duration;
 use balance::{Balancer, TargetLoad};
 use tollgate_core::metrics::Series;
 
+use crate::proxy_protocol;
+use crate::timer::coarse_now;
+use tollgate_tls::{ClientTls, ServerName};
+
 /// A service, compiled.
 pub struct Service {
     /// Its name.
@@ -44,6 +48,24 @@ pub struct Service {
     pub first_pool: usize,
 }
 
+impl Service {
+    /// The target for a request or a connection with this hash that `tried` targets could not be given to. When all were
+    /// tried, each may be tried once more, for as long as tries are left.
+    pub(crate) fn pick(&self, key: Option<u64>, tried: &[usize]) -> Option<(usize, &Arc<Target>)> {
+        let again = || if tried.is_empty() { None } else { self.pick_but(key, &[]) };
+        let index = self.pick_but(key, tried).or_else(again)?;
+        Some((index, self.targets.get(index)?))
+    }
+
+    fn pick_but(&self, key: Option<u64>, tried: &[usize]) -> Option<usize> {
+        if self.targets.len() == 1 && tried.is_empty() {
+            return Some(0);
+        }
+        let load = |index: usize| self.targets.get(index).map(|target| &target.load);
+        self.balancer.pick(&load, &|index| !tried.contains(&index), key, coarse_now())
+    }
+}
+
 /// Where a service runs.
 pub struct Target {
     /// Distinguishes it from all targets there ever were.
@@ -52,12 +74,32 @@ pub struct Target {
     pub address: TargetAddress,
     /// What `Host` says if the client's is not preserved.
     pub authority: String,
+    /// How it is spoken to over TLS, if it is.
+    pub tls: Option<TargetTls>,
+    /// The PROXY header that each connection begins with; such connections serve one client each.
+    pub send_proxy: Option<proxy_protocol::Version>,
     /// Its name in logs and metrics.
     pub label: Arc<str>,
     /// Its counts.
     pub series: Arc<Series>,
     /// What it is doing.
     pub load: TargetLoad,
+}
+
+impl Target {
+    /// What a connection for a client begins with: `peer` at the other end of a connection whose end here is `local`.
+    pub(crate) fn opening(&self, peer: Option<SocketAddr>, local: impl FnOnce() -> Option<SocketAddr>) -> Vec<u8> {
+        let write = |version| proxy_protocol::write::header(version, peer, local());
+        self.send_proxy.map(write).unwrap_or_default()
+    }
+}
+
+/// How a target is spoken to over TLS.
+pub struct TargetTls {
+    /// Whom to trust, and what to show.
+    pub tls: Arc<ClientTls>,
+    /// The name that its certificate must have.
+    pub name: ServerName<'static>,
 }
 
 /// An address to connect to.

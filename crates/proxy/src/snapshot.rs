@@ -1,5 +1,6 @@
 //! The compiled config: listeners → routes → chains → services. Immutable, shared by all workers, swapped whole.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tollgate_core::metrics::Series;
 use tollgate_core::{Chain, RouteInfo};
+use tollgate_tls::ServerTls;
 
 use crate::log::LogSink;
 use crate::route::Router;
@@ -18,6 +20,10 @@ use crate::service::Service;
 pub struct Snapshot {
     /// Finds an index into `routes`.
     pub router: Router<usize>,
+    /// Finds an index into `routes` by the host that a TLS client names, for listeners that pass TLS through.
+    pub tls_router: Router<usize>,
+    /// The service of each listener that has one of its own, by the listener's id, as an index into `services`.
+    pub listener_services: HashMap<u16, usize>,
     /// The routes.
     pub routes: Vec<Route>,
     /// What a request runs through that no route takes: the global plugins, and no service.
@@ -83,6 +89,29 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP.
+    Http,
+    /// Anything: its bytes are passed on.
+    Tcp,
+    /// TLS that is passed on as it is, by the host that the client names.
+    TlsPassthrough,
+}
+
+impl Protocol {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+            Self::TlsPassthrough => "tls-passthrough",
+        }
+    }
+}
+
 /// A listener, compiled. A connection keeps the one it was accepted with.
 #[derive(Debug)]
 pub struct Listener {
@@ -92,12 +121,27 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Where it listens.
     pub address: Address,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// TLS, if it is spoken.
+    pub tls: Option<Arc<ServerTls>>,
+    /// Each connection begins with a PROXY header.
+    pub proxy_protocol: bool,
     /// Peers whose word about their clients is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What its clients may do.
     pub limits: Limits,
     /// How many connections it has, over all workers and reloads.
     pub open: Arc<AtomicUsize>,
+}
+
+impl Listener {
+    /// True if this peer's word about its clients is believed.
+    #[must_use]
+    pub fn trusts(&self, peer: SocketAddr) -> bool {
+        let ip = peer.ip().to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&ip))
+    }
 }
 
 /// The limits of a listener (`limits` in the config).
@@ -112,4 +156,5 @@ pub struct Limits {
     pub max_headers: usize,
     pub max_uri_bytes: usize,
     pub max_body_bytes: u64,
+    pub max_streams: u32,
 }

@@ -22,10 +22,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test kit fails a test by panicking")]
 
 mod admin;
+pub mod certificates;
 mod client;
 mod command;
 mod fields;
 mod gateway;
+pub mod http2;
+mod mmdb;
 mod origin;
 mod ports;
 mod text;
@@ -37,6 +40,7 @@ pub use client::{Client, Response};
 pub use command::{Finished, Workplace};
 pub use fields::Fields;
 pub use gateway::{Gateway, GatewayBuilder, StartError};
+pub use mmdb::{Field, Mmdb};
 pub use origin::{Exchange, Origin, Request};
 pub use ports::{closed_port, free_port};
 pub use text::{latin1, show};

@@ -7,15 +7,19 @@ use std::time::Instant;
 
 use tollgate_config as written;
 use tollgate_config::{Config, Loaded, PluginUse};
-use tollgate_core::document::{Located, Problem, Raw, Span, without_substituted};
+use tollgate_core::document::{Located, Node, Problem, Raw, Span, without_substituted};
 use tollgate_core::metrics::Metrics;
 use tollgate_core::plugin::Link;
 use tollgate_core::{Chain, RouteInfo};
 use tollgate_plugins::{Entry, Lookup, PLUGINS};
 use tollgate_proxy::route::{PathPattern, RouteSpec, Router, ValueMatch};
 use tollgate_proxy::service::balance::{self, Balancer, TargetLoad};
-use tollgate_proxy::service::{HashOn, Keepalive, Service, Target, TargetAddress, Timeouts};
+use tollgate_proxy::service::{HashOn, Keepalive, Service, Target, TargetAddress, TargetTls, Timeouts};
 use tollgate_proxy::snapshot::{Address, Limits, Listener, PathPart, Route, Snapshot};
+use tollgate_tls::ClientTls;
+
+mod layer4;
+mod tls;
 
 /// What goes on from one config to the next.
 #[derive(Default)]
@@ -48,8 +52,11 @@ pub(crate) fn finish(mut loaded: Loaded, metrics: &Metrics, before: &Before) -> 
         add_problems(&mut loaded, problems);
         return (loaded, None);
     };
-    match compile(config, metrics, before) {
-        Ok(compiled) => (loaded, Some(compiled)),
+    match compile(config, &loaded.tree, metrics, before) {
+        Ok((compiled, warnings)) => {
+            add_problems(&mut loaded, warnings);
+            (loaded, Some(compiled))
+        }
         Err(problems) => {
             add_problems(&mut loaded, problems);
             (loaded, None)
@@ -66,23 +73,29 @@ fn add_problems(loaded: &mut Loaded, mut problems: Vec<Problem>) {
     loaded.add_problems(problems);
 }
 
-/// Compiles a config.
+/// Compiles a config that stands in `tree`; gives warnings as well.
 ///
 /// # Errors
-/// All problems that only the plugins and the router can see.
-pub(crate) fn compile(config: &Config, metrics: &Metrics, before: &Before) -> Result<Compiled, Vec<Problem>> {
+/// All problems that only the plugins, the router and the files of TLS can show.
+fn compile(
+    config: &Config,
+    tree: &Node,
+    metrics: &Metrics,
+    before: &Before,
+) -> Result<(Compiled, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
-    let listeners = listeners(config, before);
-    let services = services(config, metrics, before);
+    let listeners = listeners(config, tree, before, &mut problems);
+    let services = services(config, tree, metrics, before, &mut problems);
     let mut plugins = Plugins::new(config, &mut problems);
-    let mut specs = Vec::with_capacity(config.routes.len());
+    let (mut specs, mut tls_specs) = (Vec::with_capacity(config.routes.len()), Vec::new());
     let mut routes = Vec::with_capacity(config.routes.len());
     let service_index: HashMap<&str, usize> =
         services.iter().enumerate().map(|(index, service)| (service.name.as_str(), index)).collect();
     for route in &config.routes {
         let service = route.service.as_ref().and_then(|name| service_index.get(&**name).copied());
         let chain = plugins.chain(route, service, &mut problems);
-        specs.push(spec(route, routes.len(), &chain, &listeners));
+        let of_its_kind = if layer4::is_for_connections(route, &listeners) { &mut tls_specs } else { &mut specs };
+        of_its_kind.push(spec(route, routes.len(), &chain, &listeners));
         routes.push(Route {
             info: RouteInfo { name: route.name.to_string(), service: route.service.as_ref().map(ToString::to_string) },
             uses_captures: route.rewrite_path.is_some() || chain.uses_captures(),
@@ -94,16 +107,11 @@ pub(crate) fn compile(config: &Config, metrics: &Metrics, before: &Before) -> Re
             series: metrics.route(&route.name),
         });
     }
-    let router = Router::build(specs).map_err(|errors| {
-        errors
-            .into_iter()
-            .filter_map(|error| config.routes.get(error.route).map(|route| route.problem(error.message)))
-            .collect::<Vec<_>>()
-    });
-    let router = match router {
-        Ok(router) if problems.is_empty() => router,
-        Ok(_) => return Err(problems),
-        Err(errors) => return Err([problems, errors].concat()),
+    let listener_services = layer4::listener_services(config, &listeners, &service_index);
+    let router = router(config, specs, &mut problems);
+    let tls_router = self::router(config, tls_specs, &mut problems);
+    let (Some(router), Some(tls_router), false) = (router, tls_router, problems.iter().any(Problem::is_error)) else {
+        return Err(problems);
     };
     let unrouted = Route {
         info: RouteInfo::default(),
@@ -115,17 +123,33 @@ pub(crate) fn compile(config: &Config, metrics: &Metrics, before: &Before) -> Re
         preserve_host: true,
         series: metrics.route(""),
     };
-    let snapshot = Snapshot { router, routes, unrouted, services, access_log: None };
-    Ok(Compiled { snapshot, listeners })
+    let snapshot = Snapshot { router, tls_router, listener_services, routes, unrouted, services, access_log: None };
+    Ok((Compiled { snapshot, listeners }, problems))
+}
+
+fn router(config: &Config, specs: Vec<RouteSpec<usize>>, problems: &mut Vec<Problem>) -> Option<Router<usize>> {
+    let routes: Vec<usize> = specs.iter().map(|spec| spec.value).collect();
+    let route = |index: usize| config.routes.get(*routes.get(index)?);
+    match Router::build(specs) {
+        Ok(router) => Some(router),
+        Err(errors) => {
+            problems.extend(errors.into_iter().filter_map(|error| Some(route(error.route)?.problem(error.message))));
+            None
+        }
+    }
 }
 
 /// What is wrong with the plugins of all scopes.
 fn plugin_problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let scopes = config.services.iter().map(|service| &service.plugins);
-    let scopes = scopes.chain(config.routes.iter().map(|route| &route.plugins)).chain([&config.plugins]);
-    scopes.for_each(|plugins| drop(scope(plugins, &mut problems)));
+    scopes(config).for_each(|plugins| drop(scope(plugins, &mut problems)));
     problems
+}
+
+/// The plugins of each scope.
+pub(crate) fn scopes(config: &Config) -> impl Iterator<Item = &Vec<PluginUse>> {
+    let services = config.services.iter().map(|service| &service.plugins);
+    services.chain(config.routes.iter().map(|route| &route.plugins)).chain([&config.plugins])
 }
 
 /// Compiles the plugins of each scope once.
@@ -205,7 +229,7 @@ fn scope(uses: &[PluginUse], problems: &mut Vec<Problem>) -> Vec<Placed> {
     placed
 }
 
-fn listeners(config: &Config, before: &Before) -> Vec<Arc<Listener>> {
+fn listeners(config: &Config, tree: &Node, before: &Before, problems: &mut Vec<Problem>) -> Vec<Arc<Listener>> {
     // An id is never given twice: connections of a listener that went may still run.
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let mut compiled = Vec::new();
@@ -216,11 +240,20 @@ fn listeners(config: &Config, before: &Before) -> Vec<Arc<Listener>> {
         };
         // A listener is its address: a socket goes on under another name.
         let old = before.listeners.iter().find(|old| old.address == address);
+        let old_tls = old.and_then(|old| old.tls.as_deref());
+        let place = listener.path_to("tls");
+        if listener.tls.as_ref().is_some_and(|tls| tls.acme.is_some()) {
+            problems.push(written::not_built(tree, &format!("{place}.acme"), "acme"));
+        }
+        let tls = listener.tls.as_ref().and_then(|tls| tls::server(tls, old_tls, (tree, &place), problems));
         let id = old.map_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed), |old| old.id);
         compiled.push(Arc::new(Listener {
             id,
             name: Arc::from(&*listener.name),
             address,
+            protocol: layer4::protocol(listener.protocol),
+            tls,
+            proxy_protocol: listener.proxy_protocol,
             trusted_proxies: listener.trusted_proxies.iter().map(|network| network.get()).collect(),
             limits: limits(&listener.limits),
             open: old.map(|old| old.open.clone()).unwrap_or_default(),
@@ -239,21 +272,40 @@ fn limits(limits: &written::Limits) -> Limits {
         max_headers: limits.max_headers as usize,
         max_uri_bytes: limits.max_uri_bytes.as_usize(),
         max_body_bytes: limits.max_body_bytes.get(),
+        max_streams: limits.max_streams,
     }
 }
 
-fn services(config: &Config, metrics: &Metrics, before: &Before) -> Vec<Service> {
+fn services(
+    config: &Config,
+    tree: &Node,
+    metrics: &Metrics,
+    before: &Before,
+    problems: &mut Vec<Problem>,
+) -> Vec<Service> {
     let mut first_pool = 0;
     let mut services = Vec::with_capacity(config.services.len());
     for service in &config.services {
-        let compiled = self::service(service, first_pool, metrics, before);
+        let place = service.path_to("tls");
+        if service.speaks().is_http2() {
+            let key = if service.url.is_some() { "url" } else { "protocol" };
+            problems.push(written::not_built(tree, &service.path_to(key), service.speaks().name()));
+        }
+        let tls = service.speaks().is_tls().then(|| tls::client(service, (tree, &place), problems)).flatten();
+        let compiled = self::service(service, tls.as_ref(), first_pool, metrics, before);
         first_pool += compiled.targets.len();
         services.push(compiled);
     }
     services
 }
 
-fn service(service: &written::Service, first_pool: usize, metrics: &Metrics, before: &Before) -> Service {
+fn service(
+    service: &written::Service,
+    tls: Option<&Arc<ClientTls>>,
+    first_pool: usize,
+    metrics: &Metrics,
+    before: &Before,
+) -> Service {
     let (places, base_path) = match (&service.url, &service.targets) {
         (Some(url), _) => (vec![(&url.address, 100)], url.base_path.clone()),
         (None, targets) => {
@@ -262,7 +314,7 @@ fn service(service: &written::Service, first_pool: usize, metrics: &Metrics, bef
         }
     };
     let targets: Vec<Arc<Target>> =
-        places.iter().map(|(address, _)| target(&service.name, address, metrics, before)).collect();
+        places.iter().map(|(address, _)| target(service, tls, address, metrics, before)).collect();
     let weighted: Vec<balance::Target<'_>> = targets
         .iter()
         .zip(&places)
@@ -286,7 +338,8 @@ fn service(service: &written::Service, first_pool: usize, metrics: &Metrics, bef
             tunnel: timeouts.tunnel.get(),
         },
         keepalive: Keepalive {
-            max_idle: service.keepalive.max_idle as usize,
+            // A connection that says whom it is for is not for the next one.
+            max_idle: if service.send_proxy.is_some() { 0 } else { service.keepalive.max_idle as usize },
             idle_timeout: service.keepalive.idle_timeout.get(),
         },
         retries: service.retries.attempts,
@@ -294,10 +347,23 @@ fn service(service: &written::Service, first_pool: usize, metrics: &Metrics, bef
     }
 }
 
-fn target(service: &str, address: &written::TargetAddress, metrics: &Metrics, before: &Before) -> Arc<Target> {
+fn target(
+    service: &written::Service,
+    tls: Option<&Arc<ClientTls>>,
+    address: &written::TargetAddress,
+    metrics: &Metrics,
+    before: &Before,
+) -> Arc<Target> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let label: Arc<str> = address.to_string().into();
-    if let Some(target) = before.targets.get(&(service.to_owned(), label.clone())) {
+    let send_proxy = service.send_proxy.map(layer4::send_proxy);
+    // Connections that were made in another way are none of its own.
+    let known = before.targets.get(&(service.name.to_string(), label.clone()));
+    let same = |target: &&Arc<Target>| {
+        let known = target.tls.as_ref().map(|known| &*known.tls);
+        target.send_proxy == send_proxy && tls::is_same(known, tls.map(|tls| &**tls))
+    };
+    if let Some(target) = known.filter(same) {
         return target.clone();
     }
     let bare = address.host.trim_start_matches('[').trim_end_matches(']');
@@ -307,8 +373,10 @@ fn target(service: &str, address: &written::TargetAddress, metrics: &Metrics, be
             Ok(ip) => TargetAddress::Ip(std::net::SocketAddr::new(ip, address.port)),
             Err(_) => TargetAddress::Name(address.host.clone(), address.port),
         },
-        authority: label.strip_suffix(":80").unwrap_or(&label).to_owned(),
-        series: metrics.target(service, &label),
+        tls: tls.and_then(|tls| Some(TargetTls { name: tls.server_name(bare)?, tls: tls.clone() })),
+        authority: label.strip_suffix(if tls.is_some() { ":443" } else { ":80" }).unwrap_or(&label).to_owned(),
+        send_proxy,
+        series: metrics.target(&service.name, &label),
         label,
         load: TargetLoad::new(Instant::now()),
     })

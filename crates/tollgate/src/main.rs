@@ -8,6 +8,7 @@ mod demo;
 mod gateway;
 mod report;
 mod run;
+mod sources;
 
 use std::process::ExitCode;
 

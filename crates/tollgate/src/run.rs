@@ -14,6 +14,7 @@ use crate::cli::RunArgs;
 use crate::compile;
 use crate::gateway::{ApplyError, Gateway, Ready, WorkerThread};
 use crate::report;
+use crate::sources::Sources;
 
 /// The environment variable that overrides `workers`.
 const WORKERS: &str = "TOLLGATE_WORKERS";
@@ -71,19 +72,20 @@ async fn serve(args: &RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let loaded = tollgate_config::load(&args.config);
-    let mut text = text_of(&loaded);
+    let mut sources = Sources::of(&loaded);
     let running = start(loaded)?;
     announce(&running.gateway);
     loop {
-        tokio::select! {
+        watch(&watcher, &args.config, &sources);
+        sources = tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 running.gateway.reopen_log();
-                text = reload(&args.config, &running.gateway, None);
+                reload(&args.config, &running.gateway, None)
             }
-            Some(()) = changed.recv() => text = reload(&args.config, &running.gateway, Some(&text)),
-        }
+            Some(()) = changed.recv() => reload(&args.config, &running.gateway, Some(&sources)),
+        };
     }
     drop(watcher);
     Ok(drain(running, args.drain.get(), &mut interrupt).await)
@@ -100,13 +102,20 @@ pub(crate) fn start(loaded: Loaded) -> Result<Running, StartError> {
     Ok(Running { gateway, workers })
 }
 
-/// Reads the config again and serves it, if it is good and new; gives its text.
-fn reload(path: &Path, gateway: &Arc<Gateway>, before: Option<&str>) -> String {
+/// Watches the config and the files that it names.
+fn watch(watcher: &Watcher, config: &Path, sources: &Sources) {
+    if let Err(error) = watcher.set_paths(sources.files().chain([config])) {
+        report::warn(&error.to_string());
+    }
+}
+
+/// Reads the config again and serves it, if it is good and new; gives what it was read from.
+fn reload(path: &Path, gateway: &Arc<Gateway>, before: Option<&Sources>) -> Sources {
     let begun = Instant::now();
     let loaded = tollgate_config::load(path);
-    let text = text_of(&loaded);
-    if before == Some(text.as_str()) {
-        return text;
+    let sources = Sources::of(&loaded);
+    if before == Some(&sources) {
+        return sources;
     }
     let metrics = tollgate_core::control::Control::metrics(&**gateway);
     let (loaded, compiled) = compile::finish(loaded, &metrics, &gateway.before());
@@ -123,7 +132,7 @@ fn reload(path: &Path, gateway: &Arc<Gateway>, before: Option<&str>) -> String {
             gateway.reject(why);
         }
     }
-    text
+    sources
 }
 
 /// What the admin API says of a rejected config: its first error, and how many there are.
@@ -134,12 +143,6 @@ fn first_error(loaded: &Loaded) -> String {
         None => problem.message.clone(),
     });
     format!("{} ({})", place.unwrap_or_default(), report::count(loaded))
-}
-
-/// The text that a config was read from: what a change is told by. Files that it refers to (`${file:…}`) are read again
-/// when it changes, and on SIGHUP.
-fn text_of(loaded: &Loaded) -> String {
-    loaded.sources.iter().map(|source| source.text.as_str()).collect()
 }
 
 fn worker_count(loaded: &Loaded) -> Result<usize, StartError> {

@@ -59,16 +59,16 @@ fn listeners_are_checked() {
             "2:10 listeners[0].name: expected a name, found `a b` (names have letters, digits, `.`, `_` and `-`)",
         ),
         (
-            "listeners:\n- {name: a, address: '1.1.1.1:1', tls: {x: 1}}\n",
-            "2:35 listeners[0].tls: `tls` is part of Tollgate's configuration but not built yet",
+            "listeners:\n- {name: a, address: '1.1.1.1:1', http3: {x: 1}}\n",
+            "2:35 listeners[0].http3: `http3` is part of Tollgate's configuration but not built yet",
         ),
         (
             "listeners:\n- {name: a, address: '1.1.1.1:1', tsl: {x: 1}}\n",
-            "2:35 listeners[0].tsl: unknown key `tsl` (known keys: name, address, protocol, trusted_proxies, limits)",
+            "2:35 listeners[0].tsl: unknown key `tsl` (did you mean `tls`?)",
         ),
         (
             "listeners:\n- {name: a, address: '1.1.1.1:1', protocol: tcp}\n",
-            "2:45 listeners[0].protocol: the protocol `tcp` is part of Tollgate's configuration but not built yet",
+            "2:45 listeners[0].protocol: a listener for `tcp` needs a `service`, to which its connections go (add `service: NAME`)",
         ),
         (
             "listeners:\n- {name: a, address: '1.1.1.1:1', limits: {idle_timeout: [1]}}\n",
@@ -101,10 +101,6 @@ fn services_are_checked() {
         (
             ", targets: [{address: 'a'}]",
             "4:38 services[0].targets[0].address: expected HOST:PORT such as 127.0.0.1:9001 or orders.internal:9001, found `a` (the port is missing)",
-        ),
-        (
-            ", url: 'https://a'",
-            "4:23 services[0].url: the scheme `https` is part of Tollgate's configuration but not built yet",
         ),
         (
             ", url: 'http://a', load_balancing: {algorithm: consistent-hash}",
@@ -274,13 +270,13 @@ fn the_rest_is_checked() {
 #[test]
 fn one_mistake_makes_one_problem() {
     // A service with a bad key still counts as declared, and a route that is broken still uses what it names.
-    let text = "listeners:\n- {name: web, address: '0.0.0.0:8080', tls: {}}\n\
+    let text = "listeners:\n- {name: web, address: '0.0.0.0:8080', http3: {}}\n\
                 services:\n- {name: orders, ulr: 'http://a'}\n- {name: 7, url: 'http://a'}\n\
                 routes:\n- {name: a, service: orders, listeners: [web], path: [/x]}\n- {name: b, service: '7'}\n";
     check(
         &[text],
         &[
-            "2:40 listeners[0].tls: `tls` is part of Tollgate's configuration but not built yet",
+            "2:40 listeners[0].http3: `http3` is part of Tollgate's configuration but not built yet",
             "4:18 services[0].ulr: unknown key `ulr` (did you mean `url`?)",
             "5:10 services[1].name: expected a name, found the number 7 (put the value in quotes to make it a string)",
             "7:48 routes[0].path: unknown key `path` (did you mean `paths`?)",
@@ -298,3 +294,5 @@ fn warnings_leave_a_configuration() {
     loaded.add_problems([problem]);
     assert!(loaded.config.is_none() && loaded.problems[0].message == "no");
 }
+
+mod tls;

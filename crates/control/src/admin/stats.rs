@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use tollgate_core::control::{Control, ReloadState};
-use tollgate_core::metrics::{Latencies, Metrics, Series, Total};
+use tollgate_core::metrics::{Latencies, Layer4, Metrics, Series, Total};
 
 use crate::metrics::{CLASSES, rejects};
 
@@ -24,6 +24,7 @@ struct Totals {
     exchanges: Exchanges,
     connections_accepted: u64,
     connections_open: u64,
+    proxy_headers_refused: u64,
     upstream_connects: u64,
     upstream_reuses: u64,
     retries: u64,
@@ -49,6 +50,9 @@ struct Target {
     target: String,
     #[serde(flatten)]
     exchanges: Exchanges,
+    /// Nothing without connections at layer 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layer4: Option<Layer4>,
 }
 
 #[derive(Serialize)]
@@ -84,10 +88,10 @@ impl Stats {
         };
         let routes = metrics.routes().into_iter().map(read).collect();
         let targets = metrics.targets().into_iter();
-        let targets = targets.map(|((service, target), series)| Target {
-            service,
-            target,
-            exchanges: Exchanges::of(&series.total()),
+        let targets = targets.map(|((service, target), series)| {
+            let total = series.total();
+            let layer4 = Some(total.layer4).filter(|layer4| layer4.connections > 0);
+            Target { service, target, exchanges: Exchanges::of(&total), layer4 }
         });
         Self {
             version: control.version(),
@@ -114,6 +118,7 @@ impl Totals {
             exchanges: Exchanges::of(all),
             connections_accepted: metrics.sum(|w| &w.connections_accepted),
             connections_open: metrics.sum(|w| &w.connections_open),
+            proxy_headers_refused: metrics.sum(|w| &w.proxy_headers_refused),
             upstream_connects: metrics.sum(|w| &w.upstream_connects),
             upstream_reuses: metrics.sum(|w| &w.upstream_reuses),
             retries: metrics.sum(|w| &w.retries),

@@ -1,9 +1,8 @@
-//! Where a path leads, symlink by symlink, and what a file is at the moment.
+//! Where a path leads, symlink by symlink.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The directories to watch, each with the names in it that matter.
@@ -68,30 +67,6 @@ fn steps(path: &Path) -> VecDeque<Step> {
         Component::CurDir | Component::Prefix(_) => None,
     };
     path.components().filter_map(step).collect()
-}
-
-/// What tells a file from what it was: which one it is, how long, and when it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Fingerprint {
-    /// That of the file the path leads to, if there is one.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let meta = fs::metadata(path).ok()?;
-        Some(Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        })
-    }
 }
 
 #[cfg(test)]

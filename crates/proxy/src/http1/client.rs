@@ -6,19 +6,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::StatusCode;
 use tokio::io::AsyncWrite;
-use tollgate_core::{BodyError, BodyStream, Connection, Headers, Scheme};
+use tollgate_core::{BodyError, BodyStream, Headers};
 
 use super::framing::{Decoder, Framing, Step};
 use super::write;
 use crate::buffer::Buffer;
-use crate::forward::Forwarding;
-use crate::last_host::LastHost;
-use crate::snapshot::{Address, Listener};
+use crate::caller::{Caller, Peer};
 use crate::stream::Stream;
 use crate::timer::{Deadline, Timers, Wait};
 
@@ -26,15 +23,7 @@ use crate::timer::{Deadline, Timers, Wait};
 pub(crate) struct Client {
     pub(crate) stream: RefCell<Stream>,
     pub(crate) deadline: Deadline,
-    pub(crate) listener: Arc<Listener>,
-    /// What plugins may know of it.
-    pub(crate) info: Connection,
-    /// The peer's address as text, for the forwarding fields.
-    pub(crate) peer_text: Box<str>,
-    /// The host its last request asked for.
-    pub(crate) host: RefCell<LastHost>,
-    /// The forwarding fields of its last request: the next one mostly has the same.
-    pub(crate) forwarding: RefCell<Forwarding>,
+    pub(crate) peer: Peer,
     /// Bytes that came and were not used yet.
     pending: Cell<Buffer>,
     /// The body of the running request, if nobody reads it any more though it has not ended.
@@ -45,37 +34,22 @@ pub(crate) struct Client {
     holding_back: Cell<bool>,
     /// Something came, or the client closed, while it waits for an answer.
     heard_more: Cell<bool>,
+    /// It had a request.
+    begun: Cell<bool>,
 }
 
 impl Client {
-    pub(crate) fn new(
-        stream: Stream,
-        listener: Arc<Listener>,
-        peer: Option<SocketAddr>,
-        timers: &Rc<Timers>,
-    ) -> Rc<Self> {
-        let ip = peer.map(|peer| peer.ip().to_canonical());
-        let trusted = ip.is_some_and(|ip| listener.trusted_proxies.iter().any(|network| network.contains(&ip)));
-        let port = match &listener.address {
-            Address::Tcp(address) => address.port(),
-            Address::Unix(_) => 0,
-        };
-        let info =
-            Connection { peer, peer_trusted: trusted, scheme: Scheme::Http, port, listener: listener.name.clone() };
-        let peer_text: Box<str> = ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()).into();
+    pub(crate) fn new(stream: Stream, peer: Peer, timers: &Rc<Timers>) -> Rc<Self> {
         Rc::new(Self {
             stream: RefCell::new(stream),
             deadline: Deadline::new(timers),
-            listener,
-            info,
-            peer_text,
-            host: RefCell::default(),
-            forwarding: RefCell::default(),
+            peer,
             pending: Cell::default(),
             unread: Cell::default(),
             reading: Cell::new(false),
             holding_back: Cell::new(false),
             heard_more: Cell::new(false),
+            begun: Cell::new(false),
         })
     }
 
@@ -106,17 +80,6 @@ impl Client {
         asks
     }
 
-    /// True if the client reset its connection while an answer is on its way. A client that only closed its own
-    /// direction still gets the answer (RFC 9112 §9.6).
-    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
-        if self.heard_more.get() || self.stream.borrow().poll_readable(cx).is_pending() {
-            return false;
-        }
-        // Bytes of the next request or the end of the stream stay readable: it is not asked twice.
-        self.heard_more.set(true);
-        self.stream.borrow().is_reset()
-    }
-
     /// Waits until the client may have sent something (true) or closes, fails, or is over its time (false); holds no
     /// buffer meanwhile. `stop` ends the wait early. The time runs on until something came.
     pub(crate) async fn wait_for_request(&self, limit: std::time::Duration, stop: impl Fn() -> bool) -> bool {
@@ -136,8 +99,19 @@ impl Client {
         .await
     }
 
+    /// True if it had a request already.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.begun.get()
+    }
+
+    /// What it consists of, and the bytes that were not used yet, for whoever serves it in another protocol.
+    pub(crate) fn into_parts(self) -> (Stream, Buffer, Peer) {
+        (self.stream.into_inner(), self.pending.into_inner(), self.peer)
+    }
+
     /// A request begins.
     pub(crate) fn begin(&self) {
+        self.begun.set(true);
         self.heard_more.set(false);
         self.reading.set(false);
         self.holding_back.set(false);
@@ -151,7 +125,7 @@ impl Client {
             Framing::Length(length) => Some(length),
             _ => None,
         };
-        let decoder = Decoder::new(framing, self.listener.limits.max_body_bytes);
+        let decoder = Decoder::new(framing, self.peer.listener.limits.max_body_bytes);
         ClientBody { client: self.clone(), buffer: self.take_pending(), decoder, length, ready: 0, large: false }
     }
 
@@ -188,9 +162,23 @@ impl Client {
                     _ => return Poll::Ready(false),
                 }
             }
-            Poll::Ready(true)
+            self.poll_flush(cx)
         })
         .await
+    }
+
+    /// Sends what the stream still holds back; false if the client is gone or takes too long.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        match Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx) {
+            Poll::Ready(flushed) => Poll::Ready(flushed.is_ok()),
+            Poll::Pending if self.is_write_overdue(cx) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_write_overdue(&self, cx: &mut Context<'_>) -> bool {
+        let limit = self.peer.listener.limits.idle_timeout;
+        self.deadline.overdue(Wait::ClientWrite, limit, cx) || self.deadline.is_over(Wait::Total)
     }
 
     /// Sends some of `bytes`. A client that takes nothing for as long as an idle one may be silent is given up, and so is
@@ -198,8 +186,7 @@ impl Client {
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes) {
             Poll::Pending => {
-                let limit = self.listener.limits.idle_timeout;
-                if self.deadline.overdue(Wait::ClientWrite, limit, cx) || self.deadline.is_over(Wait::Total) {
+                if self.is_write_overdue(cx) {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 Poll::Pending
@@ -209,16 +196,6 @@ impl Client {
                 ready
             }
         }
-    }
-
-    /// Passes an interim answer on (RFC 9110 §15.2).
-    pub(crate) async fn send_interim(&self, status: StatusCode, headers: &Headers) -> bool {
-        if status == StatusCode::CONTINUE {
-            self.holding_back.set(false);
-        }
-        let mut out = Vec::with_capacity(64);
-        write::interim(&mut out, status, headers);
-        self.send(&out).await
     }
 
     /// Ends the connection so that a client that is still sending gets to read the answer: closing at once with unread
@@ -257,6 +234,44 @@ impl Client {
     }
 }
 
+impl Caller for Client {
+    fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    fn local_address(&self) -> Option<SocketAddr> {
+        self.stream.borrow().local_address()
+    }
+
+    fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
+        if self.heard_more.get() || self.stream.borrow().poll_readable(cx).is_pending() {
+            return false;
+        }
+        // Bytes of the next request or the end of the stream stay readable: it is not asked twice.
+        self.heard_more.set(true);
+        self.stream.borrow().is_reset()
+    }
+
+    fn send_interim<'a>(
+        &'a self,
+        status: StatusCode,
+        headers: &'a Headers,
+    ) -> Pin<Box<dyn Future<Output = bool> + 'a>> {
+        if status == StatusCode::CONTINUE {
+            self.holding_back.set(false);
+        }
+        Box::pin(async move {
+            let mut out = Vec::with_capacity(64);
+            write::interim(&mut out, status, headers);
+            self.send(&out).await
+        })
+    }
+}
+
 /// The body of a client's request. While it lives it owns the connection's unused bytes; it gives them back.
 pub(crate) struct ClientBody {
     client: Rc<Client>,
@@ -281,7 +296,11 @@ impl ClientBody {
             }
             Poll::Ready(_) => Poll::Ready(Err(BodyError::Truncated)),
             Poll::Pending
-                if self.client.deadline.overdue(Wait::ClientRead, self.client.listener.limits.body_timeout, cx) =>
+                if self.client.deadline.overdue(
+                    Wait::ClientRead,
+                    self.client.peer.listener.limits.body_timeout,
+                    cx,
+                ) =>
             {
                 Poll::Ready(Err(BodyError::TimedOut))
             }

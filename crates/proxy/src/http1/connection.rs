@@ -3,14 +3,12 @@
 //! While it is idle its task holds a few hundred bytes: buffers and the future that serves requests exist only while
 //! there is a request.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
 use http::{Method, Version};
-use tollgate_core::{Body, Kind, Reject, Request};
+use tollgate_core::{Body, Kind, Reject, Request, Response};
 
 use super::client::Client;
 use super::fields;
@@ -18,9 +16,10 @@ use super::framing::{Decoder, Framing, Step};
 use super::relay;
 use super::request::{self, Head, HeadLimits};
 use super::write::Exchange;
+use crate::caller::{Caller, Peer};
+use crate::http2::{self, guard::PREFACE};
 use crate::record::{self, Sent};
 use crate::run;
-use crate::snapshot::Listener;
 use crate::stream::Stream;
 use crate::timer::{self, Wait};
 use crate::worker::Worker;
@@ -31,6 +30,8 @@ enum After {
     KeepAlive,
     /// There was none after all.
     Nothing,
+    /// The connection speaks HTTP/2.
+    Http2,
     Close,
 }
 
@@ -38,10 +39,10 @@ enum After {
 const WORTH_DRAINING: u64 = 256 * 1024;
 
 /// Serves a connection until either side ends it.
-pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Listener>, peer: Option<SocketAddr>) {
-    let client = Client::new(stream, listener, peer, &worker.timers);
+pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
+    let client = Client::new(stream, peer, &worker.timers);
     // The first request has to come as fast as a head; later ones may take the idle time.
-    let mut patience = client.listener.limits.header_timeout;
+    let mut patience = client.peer.listener.limits.header_timeout;
     loop {
         if !client.has_pending() {
             let stop = || worker.shared.is_draining();
@@ -51,7 +52,14 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Lis
         }
         match Box::pin(serve_burst(worker, &client)).await {
             After::Close => return,
-            After::KeepAlive => patience = client.listener.limits.idle_timeout,
+            After::Http2 => {
+                // Nothing else shares the connection: it had no request yet.
+                if let Some((stream, first, peer)) = Rc::into_inner(client).map(Client::into_parts) {
+                    Box::pin(http2::connection::serve(worker, stream, first, peer)).await;
+                }
+                return;
+            }
+            After::KeepAlive => patience = client.peer.listener.limits.idle_timeout,
             After::Nothing => {}
         }
     }
@@ -63,7 +71,9 @@ async fn serve_burst(worker: &Rc<Worker>, client: &Rc<Client>) -> After {
         let came = read_head(client).await;
         let after = match begin(worker, client, came) {
             Begun::Request(request, exchange, started) => {
-                let sent = run::run(worker, client, request, exchange, started).await;
+                let caller: Rc<dyn Caller> = client.clone();
+                let reply = async |response: &mut Response| relay::answer(worker, client, response, exchange).await;
+                let sent = run::run(worker, &caller, request, started, reply).await;
                 client.deadline.reset();
                 finish(client, sent).await
             }
@@ -79,6 +89,8 @@ async fn serve_burst(worker: &Rc<Worker>, client: &Rc<Client>) -> After {
 /// What came of reading a head.
 enum Came {
     Head(Head),
+    /// The preface of HTTP/2, still to be read by whoever serves that.
+    Http2,
     /// Not a byte: the socket was readable by mistake, as new ones are taken to be.
     Nothing,
     /// The client left.
@@ -87,7 +99,7 @@ enum Came {
 
 /// Reads the head of a request.
 async fn read_head(client: &Client) -> Result<Came, Reject> {
-    let limits = &client.listener.limits;
+    let limits = &client.peer.listener.limits;
     let head_limits =
         HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers, uri: limits.max_uri_bytes };
     let mut buffer = client.take_pending();
@@ -98,10 +110,23 @@ async fn read_head(client: &Client) -> Result<Came, Reject> {
     let outcome = std::future::poll_fn(|cx| {
         loop {
             let bytes = buffer.data();
+            // Prior knowledge (RFC 9113 §3.3): only a whole preface, and only at the beginning of a connection.
+            let mut may_be_preface = false;
+            if !client.has_begun() && bytes.starts_with(b"PRI ") {
+                if bytes.starts_with(PREFACE) {
+                    return Poll::Ready(Ok(Came::Http2));
+                }
+                may_be_preface = PREFACE.starts_with(bytes);
+            }
             // A head that came in part is not parsed again until it may be complete or too long.
             let worth_parsing = seen == 0 || bytes.len() > head_limits.uri || fields::may_be_complete(bytes, seen);
-            if !bytes.is_empty() && worth_parsing {
-                match request::parse(bytes, &head_limits, client.info.peer_trusted, &mut client.host.borrow_mut()) {
+            if !bytes.is_empty() && worth_parsing && !may_be_preface {
+                match request::parse(
+                    bytes,
+                    &head_limits,
+                    client.peer.info.peer_trusted,
+                    &mut client.peer.host.borrow_mut(),
+                ) {
                     Ok(None) => {}
                     Ok(Some(head)) => return Poll::Ready(Ok(Came::Head(head))),
                     Err(reject) => return Poll::Ready(Err(reject)),
@@ -153,6 +178,7 @@ fn begin(worker: &Worker, client: &Rc<Client>, came: Result<Came, Reject>) -> Be
     let Head { mut request, framing, keep_alive, .. } = match came {
         Ok(Came::Head(head)) => head,
         Ok(Came::Nothing) => return Begun::Over(After::Nothing),
+        Ok(Came::Http2) => return Begun::Over(After::Http2),
         Ok(Came::End) => return Begun::Over(After::Close),
         Err(reject) => return Begun::Refused(Box::new(reject), client.asks_for_head()),
     };
@@ -164,7 +190,7 @@ fn begin(worker: &Worker, client: &Rc<Client>, came: Result<Came, Reject>) -> Be
         keep_alive: keep_alive && !worker.shared.is_draining(),
     };
     if let Framing::Length(length) = framing
-        && length > client.listener.limits.max_body_bytes
+        && length > client.peer.listener.limits.max_body_bytes
     {
         let reject = Reject::new(Kind::BodyTooLarge, "The body is longer than this listener takes.");
         return Begun::Refused(Box::new(reject), exchange.head);
@@ -196,7 +222,7 @@ async fn finish(client: &Client, sent: Sent) -> After {
 async fn drain(client: &Client, decoder: &mut Decoder) -> bool {
     let mut buffer = client.take_pending();
     let mut left = WORTH_DRAINING;
-    client.deadline.start(Wait::ClientRead, client.listener.limits.body_timeout);
+    client.deadline.start(Wait::ClientRead, client.peer.listener.limits.body_timeout);
     let drained = std::future::poll_fn(|cx| {
         loop {
             let Ok((skipped, step)) = decoder.advance(buffer.data()) else { return Poll::Ready(false) };
@@ -213,7 +239,7 @@ async fn drain(client: &Client, decoder: &mut Decoder) -> bool {
                     Poll::Ready(Ok(n)) if n > 0 => {}
                     Poll::Ready(_) => return Poll::Ready(false),
                     Poll::Pending => {
-                        let limit = client.listener.limits.body_timeout;
+                        let limit = client.peer.listener.limits.body_timeout;
                         return if client.deadline.overdue(Wait::ClientRead, limit, cx) {
                             Poll::Ready(false)
                         } else {
@@ -246,7 +272,7 @@ async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, reject: Box<Reject>, h
     let exchange = Exchange { version: Version::HTTP_11, head, keep_alive: false };
     let status = response.status;
     let sent = relay::answer(worker, client, &mut response, exchange).await;
-    record::refused(worker, client, &reject, status, sent, started);
+    record::refused(worker, &client.peer, &reject, status, sent, started);
     if sent.complete {
         client.linger().await;
     }

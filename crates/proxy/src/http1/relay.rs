@@ -86,6 +86,9 @@ impl Relay<'_> {
                 _ => return Poll::Ready(false),
             }
         }
+        if !ready!(self.client.poll_flush(cx)) {
+            return Poll::Ready(false);
+        }
         // A body that goes straight through, or is long in coming, needs no vector meanwhile.
         self.written = 0;
         buffer::give(std::mem::take(&mut self.out));

@@ -371,7 +371,8 @@ fn split_absolute(target: &str) -> Result<(&str, &str), Reject> {
     Ok((authority, path))
 }
 
-fn set_path(target: &mut Target, written: &str) -> Result<(), Reject> {
+/// Takes path and query of a request target and makes them canonical.
+pub(crate) fn set_path(target: &mut Target, written: &str) -> Result<(), Reject> {
     let (path, query) = match memchr::memchr(b'?', written.as_bytes()) {
         Some(at) => (written.get(..at).unwrap_or_default(), written.get(at + 1..)),
         None => (written, None),

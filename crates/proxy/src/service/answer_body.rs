@@ -9,7 +9,7 @@ use tollgate_core::{BodyError, BodyStream, Headers};
 use super::exchange::Line;
 use super::send::Lease;
 use super::upload::{Upload, Waiting};
-use crate::http1::client::Client;
+use crate::caller::Caller;
 use crate::http1::framing::{Decoder, Framing, Step};
 use crate::timer::Wait;
 
@@ -17,7 +17,7 @@ use crate::timer::Wait;
 const FULL_READS: u8 = 4;
 
 pub(crate) struct AnswerBody {
-    client: Rc<Client>,
+    client: Rc<dyn Caller>,
     line: Option<Line>,
     decoder: Decoder,
     length: Option<u64>,
@@ -35,7 +35,7 @@ pub(crate) struct AnswerBody {
 
 impl AnswerBody {
     pub(crate) fn new(
-        client: Rc<Client>,
+        client: Rc<dyn Caller>,
         line: Line,
         framing: Framing,
         keep_alive: bool,
@@ -65,7 +65,7 @@ impl AnswerBody {
     /// All of the answer came: the connection is free, if the request went out whole as well.
     fn end(&mut self) {
         self.ready = 0;
-        self.client.deadline.done(Wait::Service);
+        self.client.deadline().done(Wait::Service);
         if let Some(line) = self.line.take() {
             let sent = self.upload.take().is_none_or(|upload| upload.is_done());
             if sent && self.keep_alive {
@@ -86,7 +86,7 @@ impl AnswerBody {
 
     /// Nothing comes: true if that has been so for too long. While the client is sending, it is its turn.
     fn poll_patience(&self, cx: &mut Context<'_>) -> bool {
-        let deadline = &self.client.deadline;
+        let deadline = self.client.deadline();
         let mut limit = self.idle;
         match &self.upload {
             Some(upload) if upload.waiting() == Waiting::Client => {
@@ -107,7 +107,7 @@ impl AnswerBody {
         let space = room.capacity() - room.len();
         match line.stream.poll_fill(cx, room) {
             Poll::Ready(Ok(n)) => {
-                self.client.deadline.done(Wait::Service);
+                self.client.deadline().done(Wait::Service);
                 self.full_reads = if n == space { self.full_reads.saturating_add(1) } else { 0 };
                 Poll::Ready(Ok(n))
             }
@@ -122,7 +122,7 @@ impl AnswerBody {
 
 impl BodyStream for AnswerBody {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BodyError>> {
-        if self.client.deadline.is_over(Wait::Total) {
+        if self.client.deadline().is_over(Wait::Total) {
             return Poll::Ready(Err(BodyError::TimedOut));
         }
         if self.upload.is_some() {

@@ -7,6 +7,7 @@
 //! In every algorithm a weight of 0 means "never", unless all weights are 0: then all count the same. Targets which the
 //! caller calls unusable, because they are ejected or were tried already, are passed over.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -71,6 +72,15 @@ enum Strategy {
 enum Cost {
     InFlight,
     Latency,
+}
+
+/// The hash of an address, for [`Algorithm::ConsistentHash`].
+#[must_use]
+pub fn hash_ip(ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(ip) => hash(&ip.octets()),
+        IpAddr::V6(ip) => hash(&ip.octets()),
+    }
 }
 
 /// How often two choices are drawn anew when they come out unusable or the same, before all targets are looked at.

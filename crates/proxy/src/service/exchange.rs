@@ -11,8 +11,8 @@ use super::Timeouts;
 use super::pool::Pool;
 use super::upload::{Upload, UploadError, Waiting};
 use crate::buffer::Buffer;
+use crate::caller::Caller;
 use crate::http1::answer::{self, AnswerError, Head};
-use crate::http1::client::Client;
 use crate::stream::Stream;
 use crate::timer::{Wait, coarse_now};
 
@@ -77,7 +77,7 @@ pub(crate) async fn run(
     line: &mut Line,
     upload: &mut Upload,
     asked: &Asked,
-    client: &Client,
+    client: &dyn Caller,
     timeouts: &Timeouts,
 ) -> Result<Head, Failure> {
     let mut got_any = false;
@@ -93,7 +93,7 @@ pub(crate) async fn run(
         got_any = true;
         let status = head.response.status;
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-            client.deadline.done(Wait::Service);
+            client.deadline().done(Wait::Service);
             return Ok(head);
         }
         if asked.interim && !client.send_interim(status, &head.response.headers).await {
@@ -107,7 +107,7 @@ fn poll_head(
     line: &mut Line,
     upload: &mut Upload,
     asked: &Asked,
-    client: &Client,
+    client: &dyn Caller,
     got_any: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Head, Failure>> {
@@ -118,7 +118,7 @@ fn poll_head(
         Poll::Ready(Err(UploadError::Target) | Ok(())) | Poll::Pending => {}
     }
     if !before && upload.is_done() {
-        client.deadline.done(Wait::Service);
+        client.deadline().done(Wait::Service);
     }
     loop {
         if !line.buffer.is_empty() {
@@ -140,7 +140,7 @@ fn poll_head(
 /// Nothing moves: whose turn is it, and for how long? `asleep` says whether it was so before.
 fn poll_time(
     upload: &Upload,
-    client: &Client,
+    client: &dyn Caller,
     timeouts: &Timeouts,
     asleep: &mut bool,
     cx: &mut Context<'_>,
@@ -149,23 +149,23 @@ fn poll_time(
     let limit = match upload.waiting() {
         // The body's own time-out runs.
         Waiting::Client if sending => {
-            client.deadline.done(Wait::Service);
+            client.deadline().done(Wait::Service);
             Duration::ZERO
         }
         Waiting::Target if sending => timeouts.idle,
         _ => timeouts.first_byte,
     };
     let first = !std::mem::replace(asleep, true);
-    if client.deadline.overdue(Wait::Service, limit, cx) {
+    if client.deadline().overdue(Wait::Service, limit, cx) {
         return Poll::Ready(Err(Failure::Timeout(limit)));
     }
     // Most answers come before it is worth looking whether the client is still there.
     if sending || first {
-        client.deadline.glance();
+        client.deadline().glance();
     } else if client.poll_gone(cx) {
         return Poll::Ready(Err(Failure::ClientGone));
     }
-    if client.deadline.is_over(Wait::Total) {
+    if client.deadline().is_over(Wait::Total) {
         return Poll::Ready(Err(Failure::Timeout(timeouts.total)));
     }
     Poll::Pending

@@ -44,7 +44,7 @@ impl Pool {
     /// costs a system call and leaves only the moment between that and the next write.
     pub(crate) fn take(&self, verify: bool) -> Option<Stream> {
         loop {
-            let (stream, _) = self.idle.borrow_mut().pop()?;
+            let (mut stream, _) = self.idle.borrow_mut().pop()?;
             let stale = if verify { stream.is_stale_by_kernel() } else { stream.is_stale() };
             if !stale {
                 return Some(stream);
@@ -67,7 +67,7 @@ impl Pool {
             return;
         }
         let limit = self.idle_timeout.get();
-        idle.retain(|(stream, since)| (limit.is_zero() || since.elapsed() < limit) && !stream.is_stale());
+        idle.retain_mut(|(stream, since)| (limit.is_zero() || since.elapsed() < limit) && !stream.is_stale());
         if idle.is_empty() {
             idle.shrink_to_fit();
         }

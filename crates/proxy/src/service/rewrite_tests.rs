@@ -12,6 +12,8 @@ fn service(base: &str) -> Service {
         id: 1,
         address: TargetAddress::Name("orders.internal".into(), 9001),
         authority: "orders.internal:9001".into(),
+        send_proxy: None,
+        tls: None,
         label: "orders.internal:9001".into(),
         series: Arc::new(Series::new(1)),
         load: TargetLoad::new(Instant::now()),

@@ -17,8 +17,8 @@ use super::tunnel::ServiceEnd;
 use super::upload::Upload;
 use super::{HashOn, Service, Target, balance};
 use crate::buffer::Buffer;
+use crate::caller::Caller;
 use crate::http1::answer::Head;
-use crate::http1::client::Client;
 use crate::http1::framing::Framing;
 use crate::timer::{Wait, coarse_now, exact_now};
 use crate::worker::{View, Worker};
@@ -27,7 +27,7 @@ use crate::worker::{View, Worker};
 pub(crate) struct Exchange<'a> {
     pub(crate) worker: &'a Rc<Worker>,
     pub(crate) view: &'a Rc<View>,
-    pub(crate) client: &'a Rc<Client>,
+    pub(crate) client: &'a Rc<dyn Caller>,
     pub(crate) service_index: usize,
     pub(crate) service: &'a Service,
     pub(crate) preserve_host: bool,
@@ -123,17 +123,14 @@ struct Attempt {
 impl Exchange<'_> {
     /// Gets an answer for `request` from one of the service's targets.
     pub(crate) async fn send(&self, cx: &mut Context<'_>, request: &mut Request) -> Outcome {
-        self.client.deadline.start(Wait::Total, self.service.timeouts.total);
+        self.client.deadline().start(Wait::Total, self.service.timeouts.total);
         let key = self.service.hash_on.as_ref().and_then(|on| hash_key(on, cx, request));
         let asked = Asked::of(request);
         let mut tried: SmallVec<[usize; 2]> = SmallVec::new();
         let mut attempt = Attempt::default();
         let mut last: Option<Failed> = None;
         loop {
-            // When all were tried, each may be tried once more, for as long as tries are left.
-            let target_index = self.pick(key, &tried).or_else(|| self.pick(key, &[]).filter(|_| !tried.is_empty()));
-            let Some((index, target)) = target_index.and_then(|index| Some((index, self.service.targets.get(index)?)))
-            else {
+            let Some((index, target)) = self.service.pick(key, &tried) else {
                 return Err(last.map_or_else(no_target, reject));
             };
             if !self.preserve_host || request.authority().is_empty() {
@@ -162,15 +159,6 @@ impl Exchange<'_> {
         }
     }
 
-    fn pick(&self, key: Option<u64>, tried: &[usize]) -> Option<usize> {
-        let targets = &self.service.targets;
-        if targets.len() == 1 && tried.is_empty() {
-            return Some(0);
-        }
-        let load = |index: usize| targets.get(index).map(|target| &target.load);
-        self.service.balancer.pick(&load, &|index| !tried.contains(&index), key, coarse_now())
-    }
-
     /// Sends over a pooled connection or a new one. A pooled one that turns out to be closed is replaced once, if not
     /// a byte came back and the request is idempotent or not a byte of it went out (RFC 9112 §9.3.1, RFC 9110 §9.2.2).
     async fn try_target(
@@ -190,7 +178,7 @@ impl Exchange<'_> {
             let (line, Some(upload)) = (attempt.line.insert(line), &mut attempt.upload) else {
                 return Err(Failed::Exchange(Failure::Silent(None)));
             };
-            match exchange::run(line, upload, asked, self.client, timeouts).await {
+            match exchange::run(line, upload, asked, &**self.client, timeouts).await {
                 Ok(head) => {
                     if let Some(lease) = &mut attempt.lease {
                         lease.answered(head.response.status);
@@ -222,7 +210,10 @@ impl Exchange<'_> {
             return Ok(Line { stream, buffer: Buffer::default(), pool, reused: true });
         }
         // Boxed: it is rare, and what it holds would make every request's future larger.
-        let connecting = connect::connect(&target.address, &self.client.deadline, self.service.timeouts.connect);
+        let opening = target.opening(self.client.peer().info.peer, || self.client.local_address());
+        let limit = self.service.timeouts.connect;
+        let connecting =
+            connect::connect(&target.address, &opening, target.tls.as_ref(), self.client.deadline(), limit);
         let stream = Box::pin(connecting).await?;
         self.worker.count(|count| count.upstream_connects.add(1));
         Ok(Line { stream, buffer: Buffer::default(), pool, reused: false })
@@ -271,10 +262,7 @@ fn is_idempotent(method: &Method) -> bool {
 
 fn hash_key(on: &HashOn, cx: &Context<'_>, request: &Request) -> Option<u64> {
     match on {
-        HashOn::Ip => Some(match cx.client_ip {
-            std::net::IpAddr::V4(ip) => balance::hash(&ip.octets()),
-            std::net::IpAddr::V6(ip) => balance::hash(&ip.octets()),
-        }),
+        HashOn::Ip => Some(balance::hash_ip(cx.client_ip)),
         HashOn::Path => Some(balance::hash(request.path().as_bytes())),
         HashOn::Header(name) => request.headers.get(name).map(balance::hash),
         HashOn::Cookie(name) => cookie(request, name).map(balance::hash),
@@ -295,18 +283,25 @@ fn cookie<'r>(request: &'r Request, name: &str) -> Option<&'r [u8]> {
         .find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-fn no_target() -> Reject {
+/// What it comes to that no target is left.
+pub(crate) fn no_target() -> Reject {
     Reject::new(Kind::Unavailable, "The service has no target that can take the request.")
 }
 
 fn reject(failed: Failed) -> Reject {
     match failed {
-        Failed::Connect(error @ ConnectError::Timeout(_)) => {
-            Reject::new(Kind::ConnectTimeout, "The service did not accept a connection in time.").because(error)
-        }
-        Failed::Connect(error) => Reject::new(Kind::ConnectFailed, "The service cannot be reached.").because(error),
+        Failed::Connect(error) => reject_connect(error),
         Failed::Exchange(failure) => reject_exchange(failure),
     }
+}
+
+/// What it comes to that no connection could be made.
+pub(crate) fn reject_connect(error: ConnectError) -> Reject {
+    let (kind, detail) = match error {
+        ConnectError::Timeout(_) => (Kind::ConnectTimeout, "The service did not accept a connection in time."),
+        ConnectError::Failed(_) => (Kind::ConnectFailed, "The service cannot be reached."),
+    };
+    Reject::new(kind, detail).because(error)
 }
 
 fn reject_exchange(failure: Failure) -> Reject {

@@ -13,7 +13,7 @@ use super::send::Lease;
 use crate::buffer::Buffer;
 use crate::http1::client::Client;
 use crate::stream::Stream;
-use crate::timer::Wait;
+use crate::timer::{Deadline, Wait};
 use crate::worker::Worker;
 
 /// The service's end of a tunnel.
@@ -70,43 +70,85 @@ impl AsyncWrite for ServiceEnd {
 pub(crate) async fn run(worker: &Rc<Worker>, client: &Client, mut service: Box<dyn Tunnel>) -> u64 {
     let _open = Counted::new(worker);
     let idle = service.idle_timeout();
-    let mut up = Flow::new(client.take_pending());
-    let mut down = Flow::new(Buffer::default());
+    let mut flows = Flows::new(client.take_pending());
     client.deadline.done(Wait::Service);
     client.deadline.done(Wait::Total);
     std::future::poll_fn(|cx| {
-        let before = (up.moved, down.moved);
-        let both = {
-            let mut stream = client.stream.borrow_mut();
-            [up.poll(cx, &mut *stream, &mut *service), down.poll(cx, &mut *service, &mut *stream)]
-        };
-        if (up.moved, down.moved) != before {
-            client.deadline.done(Wait::Service);
+        let mut stream = client.stream.borrow_mut();
+        flows.poll(cx, &mut *stream, &mut *service, &client.deadline, idle)
+    })
+    .await;
+    flows.down.moved
+}
+
+/// How a tunnel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Both sides closed, and each got all that the other sent.
+    Closed,
+    /// A side broke.
+    Broken,
+    /// Nothing moved for too long.
+    Idle,
+}
+
+/// Both directions between a client and a service.
+pub(crate) struct Flows {
+    up: Flow,
+    down: Flow,
+}
+
+impl Flows {
+    /// Flows of which `pending` came from the client already.
+    pub(crate) fn new(pending: Buffer) -> Self {
+        Self { up: Flow::new(pending), down: Flow::new(Buffer::default()) }
+    }
+
+    /// How many bytes went to the service and to the client.
+    pub(crate) const fn moved(&self) -> (u64, u64) {
+        (self.up.moved, self.down.moved)
+    }
+
+    /// Moves what can be moved, until both are closed or nothing moved for `idle`.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut (impl AsyncRead + AsyncWrite + Unpin + ?Sized),
+        service: &mut (impl AsyncRead + AsyncWrite + Unpin + ?Sized),
+        deadline: &Deadline,
+        idle: Duration,
+    ) -> Poll<Ending> {
+        let before = self.moved();
+        let both = [self.up.poll(cx, client, service), self.down.poll(cx, service, client)];
+        if self.moved() != before {
+            deadline.done(Wait::Service);
         }
         match both {
             // A broken side ends both; a closed one only its own direction.
-            [Poll::Ready(false), _] | [_, Poll::Ready(false)] | [Poll::Ready(true), Poll::Ready(true)] => {
-                Poll::Ready(())
-            }
-            _ if client.deadline.overdue(Wait::Service, idle, cx) => Poll::Ready(()),
+            [Poll::Ready(false), _] | [_, Poll::Ready(false)] => Poll::Ready(Ending::Broken),
+            [Poll::Ready(true), Poll::Ready(true)] => Poll::Ready(Ending::Closed),
+            _ if deadline.overdue(Wait::Service, idle, cx) => Poll::Ready(Ending::Idle),
             _ => Poll::Pending,
         }
-    })
-    .await;
-    down.moved
+    }
 }
+
+/// Reads in a row that fill their room before a larger one is taken: most of what is said in a tunnel is short.
+const FULL_READS: u8 = 4;
 
 /// One direction of a tunnel.
 struct Flow {
     buffer: Buffer,
     moved: u64,
+    /// Reads in a row that filled their room.
+    full_reads: u8,
     ended: bool,
     closed: bool,
 }
 
 impl Flow {
     const fn new(buffer: Buffer) -> Self {
-        Self { buffer, moved: 0, ended: false, closed: false }
+        Self { buffer, moved: 0, full_reads: 0, ended: false, closed: false }
     }
 
     /// Moves what can be moved; ready with true when the end was passed on, with false when a side broke.
@@ -133,9 +175,13 @@ impl Flow {
                 self.closed = ready!(Pin::new(&mut *to).poll_shutdown(cx)).is_ok();
                 return Poll::Ready(self.closed);
             }
-            match tokio_util::io::poll_read_buf(Pin::new(&mut *from), cx, self.buffer.room(false)) {
+            let room = self.buffer.room(self.full_reads >= FULL_READS);
+            let space = room.capacity() - room.len();
+            match tokio_util::io::poll_read_buf(Pin::new(&mut *from), cx, room) {
                 Poll::Ready(Ok(0)) => self.ended = true,
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(n)) => {
+                    self.full_reads = if n == space { self.full_reads.saturating_add(1) } else { 0 };
+                }
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 Poll::Pending => {
                     self.buffer.release();

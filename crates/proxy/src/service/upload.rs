@@ -127,6 +127,10 @@ impl Upload {
                 ready!(self.poll_write(cx, target))?;
                 continue;
             }
+            self.waiting = Waiting::Target;
+            if ready!(Pin::new(&mut *target).poll_flush(cx)).is_err() {
+                return self.fail();
+            }
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
             self.waiting = Waiting::Client;
             let more = ready!(body.poll_fill(cx)).map_err(UploadError::Client)?;

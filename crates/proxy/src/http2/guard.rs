@@ -1,0 +1,258 @@
+//! Looks at what a client sends before `h2` does, and bounds what costs the client nothing and us something: floods of
+//! PING, SETTINGS, PRIORITY, RST_STREAM, WINDOW_UPDATE, CONTINUATION and empty DATA frames (CVE-2019-9511 to -9518,
+//! CVE-2023-44487, CVE-2024-27316).
+//!
+//! Every such frame is paid for from an account. It fills by time, and by what the client has us send: whoever downloads
+//! must open windows. An account that is overdrawn ends the connection.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use h2::Reason;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::buffer::Buffer;
+use crate::stream::Stream;
+use crate::timer::coarse_now;
+
+/// What a connection begins with (RFC 9113 §3.4).
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Bytes of a frame's header.
+const HEADER: usize = 9;
+
+/// Frames that an account holds at most.
+const FULL: u64 = 1000;
+/// Frames that it gains in a second.
+const REFILL: u64 = 100;
+/// Bytes sent that gain one more.
+const BYTES_A_FRAME: u64 = 1024;
+/// What a cancelled request costs, which made us begin with it.
+const CANCEL_PRICE: u64 = 5;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const CONTINUATION: u8 = 9;
+
+/// What is known of a connection's frames, shared with whoever serves it.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// It sent more cheap frames than it may.
+    overdrawn: Cell<bool>,
+    /// Its first frame is not SETTINGS.
+    misbegun: Cell<bool>,
+    /// A field block has begun and not ended.
+    in_block: Cell<bool>,
+}
+
+impl Watch {
+    /// Why the connection is to be cut, if it is.
+    pub(crate) const fn cut(&self) -> Option<Reason> {
+        match (self.misbegun.get(), self.overdrawn.get()) {
+            (true, _) => Some(Reason::PROTOCOL_ERROR),
+            (_, true) => Some(Reason::ENHANCE_YOUR_CALM),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn is_in_block(&self) -> bool {
+        self.in_block.get()
+    }
+}
+
+/// A client's connection, looked at on its way to `h2`.
+pub(crate) struct Guard {
+    stream: Stream,
+    /// What was read before it was known to be HTTP/2.
+    first: Buffer,
+    frames: Frames,
+    watch: Rc<Watch>,
+    account: u64,
+    settled: Instant,
+    sent: u64,
+}
+
+impl Guard {
+    pub(crate) fn new(stream: Stream, first: Buffer, watch: Rc<Watch>) -> Self {
+        Self { stream, first, frames: Frames::default(), watch, account: FULL, settled: coarse_now(), sent: 0 }
+    }
+
+    /// Follows what came; false if the client is to be cut off.
+    fn follow(&mut self, bytes: &[u8]) -> bool {
+        let Self { frames, watch, account, .. } = self;
+        let mut price = 0;
+        frames.follow(bytes, |frame| {
+            if frame.first && (frame.kind != SETTINGS || frame.stream != 0 || frame.flags & 1 != 0) {
+                watch.misbegun.set(true);
+            }
+            if matches!(frame.kind, HEADERS | CONTINUATION) {
+                const END_HEADERS: u8 = 4;
+                watch.in_block.set(frame.flags & END_HEADERS == 0);
+            }
+            price += frame.price();
+        });
+        if price > *account {
+            self.settle();
+        }
+        let paid = self.account.checked_sub(price);
+        self.account = paid.unwrap_or(0);
+        self.watch.overdrawn.set(paid.is_none());
+        self.watch.cut().is_none()
+    }
+
+    /// Adds what was gained since the last time.
+    fn settle(&mut self) {
+        let now = coarse_now();
+        let elapsed = u64::try_from(now.saturating_duration_since(self.settled).as_millis()).unwrap_or(u64::MAX);
+        let gained = (elapsed.saturating_mul(REFILL) / 1000).saturating_add(self.sent / BYTES_A_FRAME);
+        self.account = self.account.saturating_add(gained).min(FULL.max(self.sent / BYTES_A_FRAME));
+        (self.settled, self.sent) = (now, 0);
+    }
+}
+
+impl AsyncRead for Guard {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let guard = self.get_mut();
+        let before = room.filled().len();
+        if guard.first.is_empty() {
+            ready!(Pin::new(&mut guard.stream).poll_read(cx, room))?;
+        } else {
+            let n = guard.first.data().len().min(room.remaining());
+            room.put_slice(guard.first.data().get(..n).unwrap_or_default());
+            guard.first.consume(n);
+            guard.first.release();
+        }
+        if guard.follow(room.filled().get(before..).unwrap_or_default()) {
+            return Poll::Ready(Ok(()));
+        }
+        // `h2` sees nothing of it; whoever serves the connection is being polled now and sees why.
+        room.set_filled(before);
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Guard {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let guard = self.get_mut();
+        let polled = Pin::new(&mut guard.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(n)) = &polled {
+            guard.sent = guard.sent.saturating_add(*n as u64);
+        }
+        polled
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// A frame's header.
+struct Frame {
+    length: usize,
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    /// It is the connection's first.
+    first: bool,
+}
+
+impl Frame {
+    /// What it costs the client. Requests and content are bounded elsewhere.
+    const fn price(&self) -> u64 {
+        match self.kind {
+            HEADERS => 0,
+            DATA if self.length > 0 => 0,
+            RST_STREAM => CANCEL_PRICE,
+            _ => 1,
+        }
+    }
+}
+
+/// Where in the row of frames a connection is.
+struct Frames {
+    /// Bytes of the preface or of a frame's content that are still to pass.
+    skip: usize,
+    header: [u8; HEADER],
+    have: usize,
+    any: bool,
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self { skip: PREFACE.len(), header: [0; HEADER], have: 0, any: false }
+    }
+}
+
+impl Frames {
+    /// Follows the bytes that came; tells each frame's header.
+    fn follow(&mut self, mut bytes: &[u8], mut tell: impl FnMut(&Frame)) {
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            if bytes.is_empty() {
+                return;
+            }
+            let n = (HEADER - self.have).min(bytes.len());
+            let (head, rest) = bytes.split_at_checked(n).unwrap_or_default();
+            if let Some(place) = self.header.get_mut(self.have..self.have + n) {
+                place.copy_from_slice(head);
+            }
+            self.have += n;
+            bytes = rest;
+            if self.have < HEADER {
+                return;
+            }
+            self.have = 0;
+            let [a, b, c, kind, flags, stream @ ..] = self.header;
+            let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+            let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
+            let first = !std::mem::replace(&mut self.any, true);
+            tell(&Frame { length, kind, flags, stream, first });
+            self.skip = length;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, stream: u32, length: usize) -> Vec<u8> {
+        let mut bytes = u32::try_from(length).unwrap().to_be_bytes()[1..].to_vec();
+        bytes.extend([kind, flags]);
+        bytes.extend(stream.to_be_bytes());
+        bytes.resize(HEADER + length, 0x55);
+        bytes
+    }
+
+    #[test]
+    fn frames_are_followed_however_they_are_cut() {
+        let all: Vec<u8> =
+            [PREFACE.to_vec(), frame(4, 0, 0, 12), frame(1, 4, 1, 300), frame(0, 1, 1, 0), frame(6, 0, 0, 8)].concat();
+        for size in [1, 2, 7, 9, 10, 100, 1000] {
+            let mut frames = Frames::default();
+            let mut seen = Vec::new();
+            for piece in all.chunks(size) {
+                frames.follow(piece, |frame| seen.push((frame.kind, frame.stream, frame.length, frame.first)));
+            }
+            assert_eq!(seen, [(4, 0, 12, true), (1, 1, 300, false), (0, 1, 0, false), (6, 0, 8, false)], "{size}");
+        }
+    }
+
+    #[test]
+    fn what_is_cheap_has_a_price() {
+        let price = |kind, length| Frame { length, kind, flags: 0, stream: 1, first: false }.price();
+        assert_eq!((price(DATA, 1), price(HEADERS, 0)), (0, 0));
+        assert_eq!((price(DATA, 0), price(6, 8), price(200, 0), price(RST_STREAM, 4)), (1, 1, 1, CANCEL_PRICE));
+    }
+}
