@@ -8,6 +8,7 @@ mod demo;
 mod docs;
 mod helpers;
 mod http2;
+mod http2_services;
 mod layer4;
 mod limits;
 mod listeners;

@@ -78,6 +78,8 @@ pub struct Context<'c> {
     pub request_id: String,
     /// What the route's path captured, if the route uses it: see [`crate::Plugin::uses_captures`].
     pub captures: Captures,
+    /// The request is one of gRPC: what refuses it speaks that.
+    pub grpc: bool,
     /// The plugin that answered in place of the service.
     pub answered_by: Option<&'static str>,
     /// Why the request was turned away, for the log.
@@ -107,6 +109,7 @@ impl<'c> Context<'c> {
             scheme: connection.scheme,
             request_id: String::new(),
             captures: Captures::new(),
+            grpc: false,
             answered_by: None,
             rejected: None,
             upstream: Upstream::default(),

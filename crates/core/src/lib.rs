@@ -10,6 +10,7 @@ pub mod context;
 pub mod control;
 pub mod document;
 pub mod fingerprint;
+pub mod grpc;
 pub mod headers;
 pub mod known;
 pub mod metrics;

@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::grpc;
 use crate::response::Response;
 
 /// Whose fault a rejection is.
@@ -160,7 +161,7 @@ impl Reject {
     /// The answer the client sees. The rejection itself goes to the context, for the log.
     #[must_use]
     pub fn into_response(mut self, cx: &mut Context<'_>) -> Response {
-        let response = self.to_response(&cx.request_id);
+        let response = if cx.grpc { self.to_grpc() } else { self.to_response(&cx.request_id) };
         self.plugin = cx.answered_by;
         cx.rejected = Some(Box::new(self));
         response
@@ -180,6 +181,18 @@ impl Reject {
         // Serializing strings and a number cannot fail; were it to, the status would still say enough.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = Response::new(status).with_body("application/problem+json", body);
+        for (name, value) in &self.headers {
+            response.headers.add(name, value);
+        }
+        response
+    }
+
+    /// The answer a client of gRPC sees: nothing but a head ("Trailers-Only"), which gRPC reads like trailers.
+    fn to_grpc(&self) -> Response {
+        let mut response = Response::new(StatusCode::OK);
+        response.headers.add("Content-Type", "application/grpc");
+        response.headers.add("grpc-status", grpc::code(self.kind.status()).to_string());
+        response.headers.add("grpc-message", grpc::message(&self.detail));
         for (name, value) in &self.headers {
             response.headers.add(name, value);
         }

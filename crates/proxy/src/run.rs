@@ -4,8 +4,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use tollgate_core::context::Captures;
+use tollgate_core::grpc;
 use tollgate_core::plugin::Outcome;
 use tollgate_core::{Context, Kind, Known, Reject, Request, Response, Terminal};
 
@@ -34,6 +35,8 @@ pub(crate) async fn run(
     let record = Record::start(worker, &view.snapshot, route, &request, started);
     let mut cx = Context::new(&client.peer().info, &route.info, started);
     cx.captures = captures;
+    // gRPC needs HTTP/2, so that nobody else pays for the question.
+    cx.grpc = request.version == Version::HTTP_2 && request.headers.get("content-type").is_some_and(grpc::is_grpc);
     forward::apply(&mut cx, &mut request, client.peer());
     let end = End { worker, view: &view, client, route, way: end };
     let mut response = route.chain.run(&mut cx, request, &end).await;

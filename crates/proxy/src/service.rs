@@ -7,6 +7,8 @@ pub(crate) mod answer_body;
 pub mod balance;
 pub(crate) mod connect;
 pub(crate) mod exchange;
+mod http2;
+mod http2_body;
 pub(crate) mod pool;
 pub(crate) mod rewrite;
 pub(crate) mod send;
@@ -44,6 +46,8 @@ pub struct Service {
     pub keepalive: Keepalive,
     /// How often a request that could not be sent is tried again.
     pub retries: u32,
+    /// It is spoken to in HTTP/2.
+    pub http2: bool,
     /// The index of its first target's pool in a worker's view.
     pub first_pool: usize,
 }

@@ -287,10 +287,6 @@ fn services(
     let mut services = Vec::with_capacity(config.services.len());
     for service in &config.services {
         let place = service.path_to("tls");
-        if service.speaks().is_http2() {
-            let key = if service.url.is_some() { "url" } else { "protocol" };
-            problems.push(written::not_built(tree, &service.path_to(key), service.speaks().name()));
-        }
         let tls = service.speaks().is_tls().then(|| tls::client(service, (tree, &place), problems)).flatten();
         let compiled = self::service(service, tls.as_ref(), first_pool, metrics, before);
         first_pool += compiled.targets.len();
@@ -343,6 +339,7 @@ fn service(
             idle_timeout: service.keepalive.idle_timeout.get(),
         },
         retries: service.retries.attempts,
+        http2: service.speaks().is_http2(),
         first_pool,
     }
 }

@@ -2,8 +2,8 @@
 //! PING, SETTINGS, PRIORITY, RST_STREAM, WINDOW_UPDATE, CONTINUATION and empty DATA frames (CVE-2019-9511 to -9518,
 //! CVE-2023-44487, CVE-2024-27316).
 //!
-//! Every such frame is paid for from an account. It fills by time, and by what the client has us send: whoever downloads
-//! must open windows. An account that is overdrawn ends the connection.
+//! Every such frame is paid for from an account. It fills by time, by what the client has us send (whoever downloads must
+//! open windows), and by requests, around which clients of gRPC send some. An account that is overdrawn ends the connection.
 
 use std::cell::Cell;
 use std::io;
@@ -30,8 +30,10 @@ const FULL: u64 = 1000;
 const REFILL: u64 = 100;
 /// Bytes sent that gain one more.
 const BYTES_A_FRAME: u64 = 1024;
+/// Frames that a request gains.
+const REQUEST_GAIN: u64 = 5;
 /// What a cancelled request costs, which made us begin with it.
-const CANCEL_PRICE: u64 = 5;
+const CANCEL_PRICE: u64 = 10;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -85,7 +87,7 @@ impl Guard {
     /// Follows what came; false if the client is to be cut off.
     fn follow(&mut self, bytes: &[u8]) -> bool {
         let Self { frames, watch, account, .. } = self;
-        let mut price = 0;
+        let (mut price, mut gain) = (0, 0);
         frames.follow(bytes, |frame| {
             if frame.first && (frame.kind != SETTINGS || frame.stream != 0 || frame.flags & 1 != 0) {
                 watch.misbegun.set(true);
@@ -95,7 +97,9 @@ impl Guard {
                 watch.in_block.set(frame.flags & END_HEADERS == 0);
             }
             price += frame.price();
+            gain += if frame.kind == HEADERS { REQUEST_GAIN } else { 0 };
         });
+        *account = account.saturating_add(gain).min((*account).max(FULL));
         if price > *account {
             self.settle();
         }

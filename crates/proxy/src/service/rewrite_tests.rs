@@ -30,6 +30,7 @@ fn service(base: &str) -> Service {
         keepalive: Keepalive { max_idle: 1, idle_timeout: second },
         retries: 1,
         first_pool: 0,
+        http2: false,
     }
 }
 

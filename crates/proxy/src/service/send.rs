@@ -1,10 +1,11 @@
 //! The way of a request to a service: pick a target, get a connection, send, try again only where that is safe.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use smallvec::SmallVec;
+use tollgate_core::grpc;
 use tollgate_core::metrics::Shard;
 use tollgate_core::plugin::Outcome;
 use tollgate_core::{Body, BodyError, Context, Kind, Reject, Request};
@@ -52,7 +53,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    fn new(exchange: &Exchange<'_>, target: usize) -> Self {
+    pub(super) fn new(exchange: &Exchange<'_>, target: usize) -> Self {
         let lease = Self {
             view: exchange.view.clone(),
             service: exchange.service_index,
@@ -81,7 +82,7 @@ impl Lease {
     }
 
     /// The head of the answer came.
-    fn answered(&mut self, status: StatusCode) {
+    pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
         self.with(|service, target, _| {
             if service.tracks_load {
@@ -123,8 +124,11 @@ struct Attempt {
 impl Exchange<'_> {
     /// Gets an answer for `request` from one of the service's targets.
     pub(crate) async fn send(&self, cx: &mut Context<'_>, request: &mut Request) -> Outcome {
-        self.client.deadline().start(Wait::Total, self.service.timeouts.total);
+        self.client.deadline().start(Wait::Total, self.total(cx, request));
         let key = self.service.hash_on.as_ref().and_then(|on| hash_key(on, cx, request));
+        if self.service.http2 {
+            return Box::pin(self.send_http2(cx, request, key)).await;
+        }
         let asked = Asked::of(request);
         let mut tried: SmallVec<[usize; 2]> = SmallVec::new();
         let mut attempt = Attempt::default();
@@ -156,6 +160,19 @@ impl Exchange<'_> {
                 }
                 Err(failed) => return Err(reject(failed)),
             }
+        }
+    }
+
+    /// How long all of the exchange may take: the service's time, or that of a client of gRPC if it is shorter.
+    fn total(&self, cx: &Context<'_>, request: &Request) -> Duration {
+        let total = self.service.timeouts.total;
+        if !cx.grpc {
+            return total;
+        }
+        match request.headers.get("grpc-timeout").and_then(grpc::timeout) {
+            // Zero would be none.
+            Some(asked) if total.is_zero() || asked < total => asked.max(Duration::from_millis(1)),
+            _ => total,
         }
     }
 
@@ -304,17 +321,20 @@ pub(crate) fn reject_connect(error: ConnectError) -> Reject {
     Reject::new(kind, detail).because(error)
 }
 
+/// What it comes to that the body of the request failed.
+pub(super) fn reject_body(error: BodyError) -> Reject {
+    let (kind, detail) = match error {
+        BodyError::TimedOut => (Kind::RequestTimeout, "The body of the request took too long."),
+        BodyError::TooLarge => (Kind::BodyTooLarge, "The body of the request is too long."),
+        BodyError::Malformed => (Kind::BadRequest, "The body of the request is malformed."),
+        BodyError::Truncated => (Kind::BadRequest, "The body of the request ended too early."),
+    };
+    Reject::new(kind, detail).because(error)
+}
+
 fn reject_exchange(failure: Failure) -> Reject {
     match failure {
-        Failure::Client(error) => {
-            let (kind, detail) = match error {
-                BodyError::TimedOut => (Kind::RequestTimeout, "The body of the request took too long."),
-                BodyError::TooLarge => (Kind::BodyTooLarge, "The body of the request is too long."),
-                BodyError::Malformed => (Kind::BadRequest, "The body of the request is malformed."),
-                BodyError::Truncated => (Kind::BadRequest, "The body of the request ended too early."),
-            };
-            Reject::new(kind, detail).because(error)
-        }
+        Failure::Client(error) => reject_body(error),
         Failure::ClientGone => Reject::new(Kind::ClientGone, "The client is gone."),
         Failure::Silent(source) => {
             let reject = Reject::new(Kind::ServiceClosed, "The service closed the connection without an answer.");

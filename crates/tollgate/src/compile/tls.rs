@@ -46,7 +46,7 @@ pub(super) fn client(
         key: written.key,
         server_name: written.server_name.map(|name| name.to_string()),
         verify: written.verify,
-        alpn: vec![b"http/1.1".to_vec()],
+        alpn: vec![if service.speaks().is_http2() { b"h2".to_vec() } else { b"http/1.1".to_vec() }],
     };
     ClientTls::load(settings).map_err(|faults| problems.extend(in_place(faults, place))).ok()
 }
