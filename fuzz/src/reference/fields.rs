@@ -60,6 +60,18 @@ pub(super) fn elements(fields: &Fields, name: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// True if `Connection` names more fields, besides its own options, than anybody needs.
+pub(super) fn names_too_many(options: &[Vec<u8>]) -> bool {
+    let mut named = 0;
+    for option in options.iter().filter(|option| !matches!(&option[..], b"close" | b"keep-alive" | b"upgrade")) {
+        if named == 32 {
+            return true;
+        }
+        named += usize::from(is_token(option));
+    }
+    false
+}
+
 /// The values of all fields of a name.
 pub(super) fn values<'f>(fields: &'f Fields, name: &str) -> Vec<&'f [u8]> {
     let named = fields.iter().filter(|field| field.0.eq_ignore_ascii_case(name.as_bytes()));

@@ -44,7 +44,7 @@ pub fn request(bytes: &[u8], trusted: bool) -> Option<Request> {
     };
     let Target { path, query, authority, host } = resolve(method, target, host)?;
     let options = fields::elements(&all, "connection");
-    if !options.iter().all(|option| fields::is_token(option)) {
+    if !options.iter().all(|option| fields::is_token(option)) || fields::names_too_many(&options) {
         return None;
     }
     let has = |option: &[u8]| options.iter().any(|element| element == option);

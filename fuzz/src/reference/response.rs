@@ -33,6 +33,9 @@ pub fn response(bytes: &[u8], asked: Asked) -> Option<Response> {
     }
     let status = std::str::from_utf8(code).ok()?.parse().ok().filter(|status| (100..=599).contains(status))?;
     let options = fields::elements(&all, "connection");
+    if fields::names_too_many(&options) {
+        return None;
+    }
     let has = |option: &[u8]| options.iter().any(|element| element == option);
     let upgrades = fields::values(&all, "upgrade").iter().any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
     if status == 101 && !(asked.websocket && has(b"upgrade") && upgrades) {
