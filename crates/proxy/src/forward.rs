@@ -76,7 +76,7 @@ fn continue_fields(cx: &Context<'_>, request: &mut Request, peer: &Peer) {
     let host = Bytes::from_slice(request.authority().as_bytes());
     let headers = &request.headers;
     let (has_list, has_forwarded) = (headers.has(Known::XForwardedFor), headers.has(Known::Forwarded));
-    let names_origin = headers.has(Known::XForwardedProto) || headers.has(Known::XForwardedHost);
+    let names_origin = has_forwarded || headers.has(Known::XForwardedProto) || headers.has(Known::XForwardedHost);
     // Where the proxy speaks in one of the two ways only, the other begins with what it said: they must not differ.
     let client_text = cx.client_ip.to_string();
     if has_forwarded && !has_list && client_text != *peer.text {
@@ -148,25 +148,27 @@ fn believe(cx: &mut Context<'_>, request: &Request, trusted: &[IpNet]) {
     } else if let (Some(first), false) = (hops.first(), broken) {
         cx.client_ip = *first;
     }
-    let proto = request.headers.known(Known::XForwardedProto).last();
-    if let Some(proto) = proto.and_then(|list| list.rsplit(|byte| *byte == b',').next()) {
-        if proto.trim_ascii().eq_ignore_ascii_case(b"https") {
-            cx.scheme = Scheme::Https;
-        } else if proto.trim_ascii().eq_ignore_ascii_case(b"http") {
-            cx.scheme = Scheme::Http;
-        }
+    // The nearest proxy, which is the one that is trusted, speaks last.
+    let last = |known| request.headers.known(known).last().and_then(|list| list.rsplit(|byte| *byte == b',').next());
+    let proto = last(Known::XForwardedProto).or_else(|| parameter(last(Known::Forwarded)?, b"proto="));
+    match proto.map(|proto| proto.trim_ascii().to_ascii_lowercase()).as_deref() {
+        Some(b"https" | b"\"https\"") => cx.scheme = Scheme::Https,
+        Some(b"http" | b"\"http\"") => cx.scheme = Scheme::Http,
+        _ => {}
     }
+}
+
+/// The value of a parameter of an element of `Forwarded`; `name` ends in `=`.
+fn parameter<'e>(element: &'e [u8], name: &[u8]) -> Option<&'e [u8]> {
+    let mut pairs = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let pair = pairs.find(|pair| pair.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
+    pair.get(name.len()..)
 }
 
 /// The `for=` of each element of `Forwarded`.
 fn forwarded_hops(request: &Request, hops: &mut SmallVec<[IpAddr; 4]>, broken: &mut bool) {
     for element in request.headers.known(Known::Forwarded).flat_map(|list| list.split(|byte| *byte == b',')) {
-        let node = element
-            .split(|byte| *byte == b';')
-            .map(<[u8]>::trim_ascii)
-            .find(|pair| pair.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"for=")))
-            .and_then(|pair| pair.get(4..));
-        match node.and_then(address) {
+        match parameter(element, b"for=").and_then(address) {
             Some(ip) => hops.push(ip),
             None => {
                 hops.clear();
