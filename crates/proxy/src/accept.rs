@@ -248,7 +248,8 @@ async fn serve_tls(
     let Some(secured) = Box::pin(handshake::accept(worker, stream, &listener, &tls)).await else { return };
     let peer = Peer::new(listener, peer, Some(secured.session));
     if secured.http2 {
-        http2::connection::serve(worker, secured.stream, Buffer::default(), peer).await;
+        // Boxed: connections that speak HTTP/1 would carry its size.
+        Box::pin(http2::connection::serve(worker, secured.stream, Buffer::default(), peer)).await;
     } else {
         connection::serve(worker, secured.stream, peer).await;
     }
