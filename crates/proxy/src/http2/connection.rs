@@ -43,6 +43,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, first: Buffer, pe
         local: stream.local_address(),
         deadline: Deadline::new(&worker.timers),
         watch: Rc::default(),
+        in_block: Cell::default(),
         open: Rc::default(),
         peer: Rc::new(peer),
     };
@@ -57,7 +58,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, first: Buffer, pe
         .handshake(Guard::new(stream, first, serving.watch.clone()));
     let mut handshake = std::pin::pin!(handshake);
     let shaken = poll_fn(|cx| match handshake.as_mut().poll(cx) {
-        Poll::Pending if serving.watch.cut().is_some() => Poll::Ready(None),
+        Poll::Pending if serving.watch.cut().is_some() || worker.shared.is_draining() => Poll::Ready(None),
         Poll::Pending if serving.deadline.overdue(Wait::ClientRead, limits.header_timeout, cx) => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
         Poll::Ready(shaken) => Poll::Ready(shaken.ok()),
@@ -78,6 +79,8 @@ struct Serving<'a> {
     local: Option<SocketAddr>,
     deadline: Deadline,
     watch: Rc<Watch>,
+    /// What is waited for is the rest of a field block.
+    in_block: Cell<bool>,
     /// Streams whose requests run.
     open: Rc<Cell<usize>>,
 }
@@ -90,8 +93,22 @@ impl Serving<'_> {
             let accepted = poll_fn(|cx| self.poll_accept(cx, &mut connection, &mut leaving)).await;
             match accepted {
                 Some(Ok((head, respond))) => self.begin(head, respond),
-                Some(Err(_)) | None => return,
+                Some(Err(error)) => {
+                    // `h2` has bounds of its own: empty DATA, CONTINUATION, the size of a header list.
+                    if error.is_library() {
+                        self.count_flood(error.reason());
+                    }
+                    return;
+                }
+                None => return,
             }
+        }
+    }
+
+    /// Counts a connection that is ended for this, if that is a flood.
+    fn count_flood(&self, reason: Option<Reason>) {
+        if reason == Some(Reason::ENHANCE_YOUR_CALM) {
+            self.worker.count(|count| count.h2_floods.add(1));
         }
     }
 
@@ -106,9 +123,7 @@ impl Serving<'_> {
             return ready;
         }
         if let Some(reason) = self.watch.cut() {
-            if reason == Reason::ENHANCE_YOUR_CALM {
-                self.worker.count(|count| count.h2_floods.add(1));
-            }
+            self.count_flood(Some(reason));
             connection.abrupt_shutdown(reason);
             // One more turn sends what can be sent.
             let _ = connection.poll_closed(cx);
@@ -139,7 +154,12 @@ impl Serving<'_> {
             let limit = if self.open.get() > 0 { Duration::ZERO } else { FAREWELL };
             return self.deadline.overdue(Wait::Service, limit, cx);
         }
-        let limit = match (self.watch.is_in_block(), self.open.get()) {
+        let in_block = self.watch.is_in_block();
+        if self.in_block.replace(in_block) != in_block {
+            // Each of the two has its own time.
+            self.deadline.done(Wait::ClientRead);
+        }
+        let limit = match (in_block, self.open.get()) {
             (true, _) => limits.header_timeout,
             (false, 0) => limits.idle_timeout,
             (false, _) => {

@@ -41,6 +41,9 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 
+/// A flag: the field block ends with this frame.
+const END_HEADERS: u8 = 4;
+
 /// What is known of a connection's frames, shared with whoever serves it.
 #[derive(Default)]
 pub(crate) struct Watch {
@@ -48,7 +51,7 @@ pub(crate) struct Watch {
     overdrawn: Cell<bool>,
     /// Its first frame is not SETTINGS.
     misbegun: Cell<bool>,
-    /// A field block has begun and not ended.
+    /// A field block has begun and its last byte has not come.
     in_block: Cell<bool>,
 }
 
@@ -92,13 +95,10 @@ impl Guard {
             if frame.first && (frame.kind != SETTINGS || frame.stream != 0 || frame.flags & 1 != 0) {
                 watch.misbegun.set(true);
             }
-            if matches!(frame.kind, HEADERS | CONTINUATION) {
-                const END_HEADERS: u8 = 4;
-                watch.in_block.set(frame.flags & END_HEADERS == 0);
-            }
             price += frame.price();
             gain += if frame.kind == HEADERS { REQUEST_GAIN } else { 0 };
         });
+        watch.in_block.set(frames.is_in_block());
         *account = account.saturating_add(gain).min((*account).max(FULL));
         if price > *account {
             self.settle();
@@ -122,6 +122,10 @@ impl Guard {
 impl AsyncRead for Guard {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
+        if guard.watch.cut().is_some() {
+            // A request that was read before is begun with first, and then comes this again.
+            return Poll::Pending;
+        }
         let before = room.filled().len();
         if guard.first.is_empty() {
             ready!(Pin::new(&mut guard.stream).poll_read(cx, room))?;
@@ -188,15 +192,31 @@ struct Frames {
     header: [u8; HEADER],
     have: usize,
     any: bool,
+    block: Block,
+}
+
+/// Where in a field block a connection is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Block {
+    Outside,
+    /// Further frames belong to it.
+    Inside,
+    /// It ends with this frame.
+    Last,
 }
 
 impl Default for Frames {
     fn default() -> Self {
-        Self { skip: PREFACE.len(), header: [0; HEADER], have: 0, any: false }
+        Self { skip: PREFACE.len(), header: [0; HEADER], have: 0, any: false, block: Block::Outside }
     }
 }
 
 impl Frames {
+    /// True if a field block has begun and its last byte has not come.
+    fn is_in_block(&self) -> bool {
+        self.block == Block::Inside || self.block == Block::Last && self.skip > 0
+    }
+
     /// Follows the bytes that came; tells each frame's header.
     fn follow(&mut self, mut bytes: &[u8], mut tell: impl FnMut(&Frame)) {
         loop {
@@ -221,6 +241,11 @@ impl Frames {
             let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
             let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
             let first = !std::mem::replace(&mut self.any, true);
+            self.block = match kind {
+                HEADERS | CONTINUATION if flags & END_HEADERS == 0 => Block::Inside,
+                HEADERS | CONTINUATION => Block::Last,
+                _ => Block::Outside,
+            };
             tell(&Frame { length, kind, flags, stream, first });
             self.skip = length;
         }
@@ -229,6 +254,10 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     fn frame(kind: u8, flags: u8, stream: u32, length: usize) -> Vec<u8> {
@@ -251,6 +280,40 @@ mod tests {
             }
             assert_eq!(seen, [(4, 0, 12, true), (1, 1, 300, false), (0, 1, 0, false), (6, 0, 8, false)], "{size}");
         }
+    }
+
+    #[test]
+    fn a_block_ends_with_its_last_byte() {
+        let mut frames = Frames::default();
+        let mut after = |bytes: &[u8]| {
+            frames.follow(bytes, |_| {});
+            frames.is_in_block()
+        };
+        assert!(!after(&[PREFACE.to_vec(), frame(4, 0, 0, 12)].concat()));
+        assert!(after(&frame(1, 0, 1, 5)), "more must follow");
+        let (last, end) = (frame(9, END_HEADERS, 1, 2), 1);
+        assert!(after(&last[..last.len() - end]), "a byte is missing");
+        assert!(!after(&last[last.len() - end..]));
+    }
+
+    #[test]
+    fn who_is_cut_off_is_heard_no_more() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (near, mut far) = tokio::net::UnixStream::pair().unwrap();
+            let watch = Rc::<Watch>::default();
+            let mut guard = Guard::new(Stream::Unix(near), Buffer::default(), watch.clone());
+            let mut room = vec![0; 64 * 1024];
+            let flood = [PREFACE.to_vec(), frame(4, 0, 0, 0), frame(6, 0, 0, 8).repeat(2000)].concat();
+            far.write_all(&flood).await.unwrap();
+            let wait = Duration::from_millis(50);
+            assert!(tokio::time::timeout(wait, guard.read(&mut room)).await.is_err());
+            assert_eq!(watch.cut(), Some(Reason::ENHANCE_YOUR_CALM));
+            // It could pay for this, but what came before is missing.
+            far.write_all(&frame(1, END_HEADERS, 1, 5)).await.unwrap();
+            assert!(tokio::time::timeout(wait, guard.read(&mut room)).await.is_err());
+            assert_eq!(watch.cut(), Some(Reason::ENHANCE_YOUR_CALM));
+        });
     }
 
     #[test]
