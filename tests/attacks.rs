@@ -23,8 +23,9 @@ use crate::helpers::figure;
 
 /// How long normal traffic is watched before each attack.
 const BEFORE: Duration = Duration::from_millis(250);
-/// What 99 of 100 requests may always take: the build is for debugging, and the machine is shared.
-const TOLERANCE: Duration = Duration::from_millis(50);
+/// What 99 of 100 requests may always take: the build is for debugging, the machine is shared and may be slow, and who is
+/// starved waits for seconds.
+const TOLERANCE: Duration = Duration::from_millis(200);
 /// What the gateway's memory may grow by in an attack.
 const GROWTH_KIB: u64 = 50 * 1000;
 
