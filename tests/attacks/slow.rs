@@ -66,7 +66,7 @@ pub(super) fn bodies(target: &Target) -> Outcome {
 
 /// Answers of which nothing is read.
 pub(super) fn reads(target: &Target) -> Outcome {
-    drip(target, target.address, 50, b"GET /huge HTTP/1.1\r\nHost: a.test\r\n\r\n", &[])
+    drip(target, target.address, 20, b"GET /huge HTTP/1.1\r\nHost: a.test\r\n\r\n", &[])
 }
 
 /// Bytes that are no TLS, on one connection after the other.
