@@ -16,6 +16,7 @@ use tollgate_tls::ServerTls;
 use crate::buffer::Buffer;
 use crate::caller::Peer;
 use crate::handshake;
+use crate::http1::client::Client;
 use crate::http1::connection;
 use crate::http2;
 use crate::layer4;
@@ -225,10 +226,13 @@ async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Listener>, mut
         }
     }
     match listener.protocol {
-        Protocol::Http => match &listener.tls {
-            None => connection::serve(worker, stream, Peer::new(listener, peer, None)).await,
+        Protocol::Http => match listener.tls.clone() {
+            None => {
+                // Made here: as an argument the parts would stay in the future of every connection.
+                let client = Client::new(stream, Peer::new(listener, peer, None), &worker.timers);
+                connection::serve(worker, client).await;
+            }
             Some(tls) => {
-                let tls = tls.clone();
                 Box::pin(serve_tls(worker, stream, listener, tls, peer)).await;
             }
         },
@@ -251,7 +255,7 @@ async fn serve_tls(
         // Boxed: connections that speak HTTP/1 would carry its size.
         Box::pin(http2::connection::serve(worker, secured.stream, Buffer::default(), peer)).await;
     } else {
-        connection::serve(worker, secured.stream, peer).await;
+        connection::serve(worker, Client::new(secured.stream, peer, &worker.timers)).await;
     }
 }
 

@@ -223,15 +223,6 @@ impl Client {
         })
         .await;
     }
-
-    /// Makes the end of the connection a reset, for an answer that is cut short where its end could not be told from a
-    /// proper one.
-    pub(crate) fn reset_on_close(&self) {
-        // If this fails the socket is gone already.
-        if let Stream::Tcp(socket) = &*self.stream.borrow() {
-            let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
-        }
-    }
 }
 
 impl Caller for Client {

@@ -16,11 +16,10 @@ use super::framing::{Decoder, Framing, Step};
 use super::relay;
 use super::request::{self, Head, HeadLimits};
 use super::write::Exchange;
-use crate::caller::{Caller, Peer};
+use crate::caller::Caller;
 use crate::http2::{self, guard::PREFACE};
 use crate::record::{self, Sent};
 use crate::run;
-use crate::stream::Stream;
 use crate::timer::{self, Wait};
 use crate::worker::Worker;
 
@@ -39,8 +38,7 @@ enum After {
 const WORTH_DRAINING: u64 = 256 * 1024;
 
 /// Serves a connection until either side ends it.
-pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
-    let client = Client::new(stream, peer, &worker.timers);
+pub(crate) async fn serve(worker: &Rc<Worker>, client: Rc<Client>) {
     // The first request has to come as fast as a head; later ones may take the idle time.
     let mut patience = client.peer.listener.limits.header_timeout;
     loop {

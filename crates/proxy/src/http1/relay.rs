@@ -49,7 +49,8 @@ pub(crate) async fn answer(
         }
     };
     if !complete && coding == Coding::UntilClose {
-        client.reset_on_close();
+        // Its end could not be told from a proper one.
+        client.stream.borrow().reset_on_close();
     }
     Sent { status, bytes: relay.bytes, complete, keep_alive }
 }

@@ -1,7 +1,7 @@
 //! Sends an answer over a stream, as fast as the client's windows open.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::Reason;
@@ -10,13 +10,11 @@ use tollgate_core::{Body, BodyStream, Response};
 
 use super::caller::Stream;
 use super::fields;
+use super::outgoing;
 use crate::caller::Caller;
 use crate::record::Sent;
 use crate::timer::Wait;
 use crate::worker::Worker;
-
-/// How much of a body is handed to `h2` at once: a frame as large as clients take without being asked.
-const PIECE: usize = 16 * 1024;
 
 /// Sends `response` whole, or as far as both sides let it come; it answers a request for a `head` alone.
 pub(crate) async fn answer(worker: &Worker, stream: &Stream, response: &mut Response, head: bool) -> Sent {
@@ -119,20 +117,7 @@ impl Sending<'_> {
     /// Waits for room in the windows, for at most `wanted` bytes; `None` if the client is gone, or lets nothing through
     /// for as long as an idle one may be silent.
     fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<Option<usize>> {
-        let wanted = wanted.min(PIECE);
-        let polled = self.stream.with_body(|stream| {
-            stream.reserve_capacity(wanted);
-            if stream.capacity() > 0 {
-                return Poll::Ready(Some(stream.capacity().min(wanted)));
-            }
-            loop {
-                match ready!(stream.poll_capacity(cx)) {
-                    Some(Ok(0)) => {}
-                    Some(Ok(room)) => return Poll::Ready(Some(room.min(wanted))),
-                    _ => return Poll::Ready(None),
-                }
-            }
-        });
+        let polled = self.stream.with_body(|stream| outgoing::poll_room(stream, cx, wanted));
         let polled = polled.unwrap_or(Poll::Ready(None));
         let deadline = self.stream.deadline();
         if polled.is_ready() {

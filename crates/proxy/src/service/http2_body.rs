@@ -4,19 +4,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
-use tollgate_core::{Body, BodyError, BodyStream, Headers, Known};
+use tollgate_core::{Body, BodyError, BodyStream, Headers};
 
 use super::pool::Occupied;
 use super::send::Lease;
 use crate::caller::Caller;
-use crate::http1::framing::forbidden_in_trailers;
 use crate::http2::fields;
+use crate::http2::incoming::Incoming;
+use crate::http2::outgoing;
 use crate::timer::Wait;
-
-/// How much of a body is handed to `h2` at once.
-const PIECE: usize = 16 * 1024;
 
 /// The body of a request on its way.
 pub(super) struct Upload {
@@ -56,23 +54,12 @@ impl Upload {
                     body.data().len()
                 }
             };
-            let Some(room) = ready!(self.poll_room(cx, left.min(PIECE))) else { return Poll::Ready(Ok(())) };
+            let Some(room) = ready!(outgoing::poll_room(&mut self.stream, cx, left)) else {
+                return Poll::Ready(Ok(()));
+            };
             let (piece, end) = self.take(room);
             if self.stream.send_data(piece, end).is_err() || end {
                 return Poll::Ready(Ok(()));
-            }
-        }
-    }
-
-    fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<Option<usize>> {
-        self.stream.reserve_capacity(wanted);
-        loop {
-            if self.stream.capacity() > 0 {
-                return Poll::Ready(Some(self.stream.capacity().min(wanted)));
-            }
-            match ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                _ => return Poll::Ready(None),
             }
         }
     }
@@ -111,14 +98,13 @@ impl Upload {
 /// The body of an answer. The service's window opens as the client takes the bytes.
 pub(super) struct Answer {
     client: Rc<dyn Caller>,
-    stream: RecvStream,
-    data: Bytes,
+    incoming: Incoming,
     length: Option<u64>,
+    /// Bytes that came.
+    came: u64,
     /// The rest of the request, if the answer came before its end.
     upload: Option<Upload>,
     idle: Duration,
-    trailers: Option<Headers>,
-    ended: bool,
     /// End the counts of the exchange and of the stream when the body ends.
     _held: (Lease, Occupied),
 }
@@ -132,32 +118,7 @@ impl Answer {
         idle: Duration,
         held: (Lease, Occupied),
     ) -> Self {
-        let (data, trailers, ended) = (Bytes::new(), None, false);
-        Self { client, stream, data, length, upload, idle, trailers, ended, _held: held }
-    }
-
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BodyError>> {
-        loop {
-            match ready!(self.stream.poll_data(cx)) {
-                Some(Ok(data)) if data.is_empty() => {}
-                Some(Ok(data)) => {
-                    self.data = data;
-                    return Poll::Ready(Ok(true));
-                }
-                // An early answer may end with a reset that means no harm (RFC 9113 §8.1).
-                Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => break,
-                Some(Err(_)) => return Poll::Ready(Err(BodyError::Truncated)),
-                None => break,
-            }
-        }
-        let trailers = ready!(self.stream.poll_trailers(cx)).unwrap_or_default();
-        self.ended = true;
-        self.trailers = trailers.map(|map| {
-            let mut trailers = fields::from_map(&map, |_| true);
-            trailers.retain(|name, _| !forbidden_in_trailers(Known::of(name), name));
-            trailers
-        });
-        Poll::Ready(Ok(false))
+        Self { client, incoming: Incoming::new(stream), length, came: 0, upload, idle, _held: held }
     }
 
     fn is_over_time(&self, cx: &mut Context<'_>) -> bool {
@@ -182,29 +143,32 @@ impl BodyStream for Answer {
             return Poll::Ready(Err(BodyError::TimedOut));
         }
         self.poll_background(cx);
-        if !self.data.is_empty() {
-            return Poll::Ready(Ok(true));
-        }
-        if self.ended {
-            return Poll::Ready(Ok(false));
-        }
-        let polled = self.poll_piece(cx);
+        let polled = self.incoming.poll_fill(cx, |_| true);
         if polled.is_ready() {
             self.client.deadline().done(Wait::Service);
         } else if self.is_over_time(cx) {
             return Poll::Ready(Err(BodyError::TimedOut));
         }
-        polled
+        match ready!(polled) {
+            Ok(at_hand) => {
+                self.came += at_hand.unwrap_or(0) as u64;
+                Poll::Ready(Ok(at_hand.is_some()))
+            }
+            // An early answer may be followed by a reset that means no harm (RFC 9113 §8.1). Whether it was whole shows only by
+            // its length.
+            Err(error) if error.reason() == Some(Reason::NO_ERROR) && self.length == Some(self.came) => {
+                Poll::Ready(Ok(false))
+            }
+            Err(_) => Poll::Ready(Err(BodyError::Truncated)),
+        }
     }
 
     fn data(&self) -> &[u8] {
-        &self.data
+        self.incoming.data()
     }
 
     fn consume(&mut self, n: usize) {
-        self.data.advance(n.min(self.data.len()));
-        // It fails only if more is released than came.
-        let _ = self.stream.flow_control().release_capacity(n);
+        self.incoming.consume(n);
     }
 
     fn length(&self) -> Option<u64> {
@@ -212,7 +176,7 @@ impl BodyStream for Answer {
     }
 
     fn trailers(&mut self) -> Option<Headers> {
-        self.trailers.take()
+        self.incoming.trailers()
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {
