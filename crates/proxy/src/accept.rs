@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -210,33 +211,49 @@ async fn start(worker: &Rc<Worker>, listener: &RefCell<Arc<Listener>>, stream: S
             None => tokio::time::sleep(REST).await,
         }
     };
+    let beginning = begin(worker, stream, listener, peer);
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _guard = guard;
-        serve(&worker, stream, listener, peer).await;
+        match beginning {
+            Beginning::Http(client) => connection::serve(&worker, client).await,
+            Beginning::Other(connection) => connection.await,
+        }
     });
 }
 
-/// What a connection begins with, and then its protocol. What is rare is boxed: it would make every connection larger.
-async fn serve(worker: &Rc<Worker>, stream: Stream, listener: Arc<Listener>, mut peer: Option<SocketAddr>) {
+/// What a connection begins with. Only what most do stands in the future of each: all else is boxed.
+enum Beginning {
+    /// HTTP in clear text.
+    Http(Rc<Client>),
+    /// A PROXY header, TLS, or what is passed on.
+    Other(Pin<Box<dyn Future<Output = ()>>>),
+}
+
+fn begin(worker: &Rc<Worker>, stream: Stream, listener: Arc<Listener>, peer: Option<SocketAddr>) -> Beginning {
+    if listener.proxy_protocol || listener.tls.is_some() || listener.protocol != Protocol::Http {
+        return Beginning::Other(Box::pin(serve(worker.clone(), stream, listener, peer)));
+    }
+    Beginning::Http(Client::new(stream, Peer::new(listener, peer, None), &worker.timers))
+}
+
+/// The PROXY header if there is one, and then the listener's protocol.
+async fn serve(worker: Rc<Worker>, stream: Stream, listener: Arc<Listener>, mut peer: Option<SocketAddr>) {
     if listener.proxy_protocol {
-        peer = Box::pin(proxy_protocol::peer(worker, &stream, &listener, peer)).await;
+        peer = Box::pin(proxy_protocol::peer(&worker, &stream, &listener, peer)).await;
         if peer.is_none() {
             return;
         }
     }
-    match listener.protocol {
-        Protocol::Http => match listener.tls.clone() {
-            None => {
-                // Made here: as an argument the parts would stay in the future of every connection.
-                let client = Client::new(stream, Peer::new(listener, peer, None), &worker.timers);
-                connection::serve(worker, client).await;
-            }
-            Some(tls) => {
-                Box::pin(serve_tls(worker, stream, listener, tls, peer)).await;
-            }
-        },
-        Protocol::Tcp | Protocol::TlsPassthrough => Box::pin(layer4::serve(worker, stream, listener, peer)).await,
+    match (listener.protocol, listener.tls.clone()) {
+        (Protocol::Http, None) => {
+            let client = Client::new(stream, Peer::new(listener, peer, None), &worker.timers);
+            connection::serve(&worker, client).await;
+        }
+        (Protocol::Http, Some(tls)) => serve_tls(&worker, stream, listener, tls, peer).await,
+        (Protocol::Tcp | Protocol::TlsPassthrough, _) => {
+            Box::pin(layer4::serve(&worker, stream, listener, peer)).await;
+        }
     }
 }
 
